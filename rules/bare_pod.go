@@ -1,0 +1,17 @@
+package rules
+
+import "slices"
+
+var _ = register(ForPod(Rule{
+	ID:     "bare-pod",
+	Group:  Presence,
+	Title:  "a long-running pod has no controller",
+	Levels: Levels{Off, Audit, Warn},
+	Who:    Who{Owners: Nobody, PodsOnly: true},
+}, None{},
+	func(p *Pass, _ None) {
+		if slices.ContainsFunc(p.Containers, func(c Container) bool { return c.Class == App && c.LongRunning }) {
+			p.Report("", "no controller owns this pod, so nothing recreates it when its node dies or it is evicted: write a Deployment or a StatefulSet with it as template")
+		}
+	}, nil,
+))

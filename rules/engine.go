@@ -1,0 +1,226 @@
+package rules
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Result is what Vet finds and repairs.
+type Result struct {
+	Findings []Finding       // about what is left after the fixes, in catalogue order
+	Fixed    []Fixed         // in the order of the fixes
+	Spec     *corev1.PodSpec // the repaired one; the input's own where nothing was fixed
+}
+
+// Vet applies the plan's fixes and judges what is left. It never changes the subject. With a dry plan it
+// judges the pod as it is, for nothing will be applied.
+func Vet(s *Subject, plan *Plan) Result {
+	fixed, repaired := Fix(s, plan)
+	if plan.dry {
+		return Result{Findings: Judge(s, plan), Fixed: fixed, Spec: s.Spec}
+	}
+	return Result{Findings: Judge(repaired, plan), Fixed: fixed, Spec: repaired.Spec}
+}
+
+// Judge finds the defects of a pod as it is.
+func Judge(s *Subject, plan *Plan) []Finding {
+	if s.Mirror() {
+		return nil
+	}
+	p := Pass{Subject: s, plan: plan}
+	return p.judge()
+}
+
+// Fix applies the plan's fixes, one rule after the other, to a copy. It returns what was fixed and the
+// repaired subject, s itself where nothing was. A fix that is on by default and would bring a finding
+// that the pod did not have is not applied.
+func Fix(s *Subject, plan *Plan) ([]Fixed, *Subject) {
+	if s.Mirror() {
+		return nil, s
+	}
+	p := Pass{Subject: s, plan: plan, quiet: true}
+	var fixed []Fixed
+	// A fix that was refused may be welcome after a later one: look again, so that a second run of Fix
+	// finds nothing to do.
+	for again := true; again; {
+		again = false
+		refused := false
+		for i := range plan.fixes {
+			fix := &plan.fixes[i]
+			p.each(fix.rule, func() {
+				applied := p.try(fix)
+				switch {
+				case applied == nil:
+				case !*applied:
+					refused = true
+				default:
+					// Two probes of one container may each be fixed by one rule.
+					if f := (Fixed{Rule: fix.rule, Container: p.containerName()}); !slices.Contains(fixed, f) {
+						fixed = append(fixed, f)
+					}
+					again = again || refused
+				}
+			})
+		}
+	}
+	slices.SortStableFunc(fixed, func(a, b Fixed) int {
+		return slices.Index(fixOrder, a.Rule.ID) - slices.Index(fixOrder, b.Rule.ID)
+	})
+	return fixed, p.Subject
+}
+
+// Pass is what a check or a fix sees: the subject, the container and the probe it is asked about, and the
+// means to report or to repair.
+type Pass struct {
+	*Subject
+	Container *Container // nil in a rule about the pod
+	Probe     Probe      // only in a rule about probes
+
+	plan     *Plan
+	step     *step
+	quiet    bool      // only who is at fault is asked, not the words
+	findings []Finding // of a check
+	edited   *Subject  // of a fix: the copy that carries its changes
+}
+
+// Report records a finding about the container, or in a rule about the pod the pod. field is the path of
+// the offending field within it, "" where it is absent. The text says what will happen, when, and what to
+// write instead.
+func (p *Pass) Report(field, format string, args ...any) {
+	f := Finding{Rule: p.step.rule, Level: p.step.level, Container: p.containerName(), field: field}
+	if p.plan.capped(p.step.rule, p.Container) {
+		f.Level = min(f.Level, Audit)
+	}
+	if !p.quiet {
+		f.Text = fmt.Sprintf(format, args...)
+		f.where.spec = p.path
+		if p.Container != nil {
+			f.where.list, f.where.index = p.Container.list(), p.Container.index
+		}
+	}
+	p.findings = append(p.findings, f)
+}
+
+func (p *Pass) containerName() string {
+	if p.Container == nil {
+		return ""
+	}
+	return p.Container.Name
+}
+
+func (p *Pass) judge() []Finding {
+	p.findings = nil
+	for i := range p.plan.checks {
+		p.step = &p.plan.checks[i]
+		p.each(p.step.rule, func() { p.step.run(p) })
+	}
+	return slices.DeleteFunc(p.findings, func(f Finding) bool {
+		return f.Rule.YieldsTo != "" && slices.ContainsFunc(p.findings, func(g Finding) bool {
+			return g.Rule.ID == f.Rule.YieldsTo && g.Container == f.Container
+		})
+	})
+}
+
+// each calls do for the pod, or for each container or probe that the rule applies to.
+func (p *Pass) each(r *Rule, do func()) {
+	p.Container = nil
+	if r.Who.Owners != 0 && r.Who.Owners&p.Owner == 0 || r.Who.PodsOnly && p.Template {
+		return
+	}
+	if r.unit == perPod {
+		do()
+		return
+	}
+	// By index and afresh each time: a fix puts a new subject in place.
+	for i := range p.Containers {
+		c := &p.Containers[i]
+		if r.Who.Containers&c.Class == 0 || r.Who.LongRunning && !c.LongRunning {
+			continue
+		}
+		p.Container = c
+		if r.unit == perContainer {
+			do()
+			continue
+		}
+		for kind := Liveness; kind <= Startup; kind++ {
+			p.Container = &p.Containers[i]
+			if probe, ok := p.Container.Probe(kind); ok && r.Who.Probes.has(kind) {
+				p.Probe = probe
+				do()
+			}
+		}
+	}
+}
+
+// try runs a fix on a copy and keeps it if it may be kept. It returns nil when the fix had nothing to do.
+func (p *Pass) try(fix *step) *bool {
+	if p.Container != nil && p.Container.broken {
+		return nil
+	}
+	p.step, p.edited = fix, nil
+	fix.run(p)
+	if p.edited == nil {
+		return nil
+	}
+	keep := fix.asked || !p.bringsFinding()
+	if keep {
+		p.Subject = p.edited
+	}
+	return &keep
+}
+
+func (p *Pass) bringsFinding() bool {
+	before := Pass{Subject: p.Subject, plan: p.plan, quiet: true}
+	after := Pass{Subject: p.edited, plan: p.plan, quiet: true}
+	had := before.judge()
+	return slices.ContainsFunc(after.judge(), func(f Finding) bool {
+		return !slices.ContainsFunc(had, func(g Finding) bool { return f.Rule == g.Rule && f.Container == g.Container })
+	})
+}
+
+// edit returns the spec that a fix may write to, a copy as deep as fixes reach.
+func (p *Pass) edit() *corev1.PodSpec {
+	if p.edited == nil {
+		s, spec := *p.Subject, *p.Spec
+		spec.Containers = slices.Clone(spec.Containers)
+		spec.InitContainers = slices.Clone(spec.InitContainers)
+		s.Spec = &spec
+		s.Containers = containers(&s)
+		p.edited = &s
+	}
+	return p.edited.Spec
+}
+
+func (p *Pass) editContainer() *corev1.Container {
+	spec := p.edit()
+	if p.Container.Class == Sidecar {
+		return &spec.InitContainers[p.Container.index]
+	}
+	return &spec.Containers[p.Container.index]
+}
+
+// SetProbe gives the container a probe of a kind. The handler may be shared with another probe: it is never changed.
+func (p *Pass) SetProbe(kind ProbeKind, probe corev1.Probe) {
+	*probeField(p.editContainer(), kind) = &probe
+}
+
+// SetPreStop gives the container a preStop hook.
+func (p *Pass) SetPreStop(hook corev1.LifecycleHandler) {
+	c := p.editContainer()
+	lifecycle := corev1.Lifecycle{}
+	if c.Lifecycle != nil {
+		lifecycle = *c.Lifecycle
+	}
+	lifecycle.PreStop = &hook
+	c.Lifecycle = &lifecycle
+}
+
+// SetGrace sets the pod's terminationGracePeriodSeconds.
+func (p *Pass) SetGrace(seconds int64) { p.edit().TerminationGracePeriodSeconds = &seconds }
+
+// int32Of narrows a value that a fix computed, and says false when it leaves the field's range: such a fix
+// is not applied.
+func int32Of(n int64) (int32, bool) { return int32(n), 0 < n && n <= math.MaxInt32 }

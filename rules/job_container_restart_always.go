@@ -1,0 +1,20 @@
+package rules
+
+import corev1 "k8s.io/api/core/v1"
+
+var _ = register(ForContainer(Rule{
+	ID:     "job-container-restart-always",
+	Group:  RestartPolicy,
+	Title:  "a Job's container starts again when it succeeds, so the Job never completes",
+	Levels: Levels{Deny, Deny, Deny},
+	Who:    Who{Containers: App, Owners: Jobs},
+}, None{},
+	func(p *Pass, _ None) {
+		switch {
+		case hasRestartPolicy(p.Container.Container, corev1.ContainerRestartPolicyAlways):
+			p.Report("restartPolicy", "restartPolicy Always: it starts again whenever it ends, so the Job never completes: write OnFailure, or make it a sidecar under initContainers")
+		case ruleRestarts(p.Container.Container, 0):
+			p.Report("restartPolicyRules", "restartPolicyRules restart it on exit code 0, so the Job never completes: leave 0 out of the rule")
+		}
+	}, nil,
+))

@@ -1,0 +1,375 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"bytes"
+
+	"github.com/agnivade/levenshtein"
+	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/podvet/podvet/rules"
+)
+
+// Error is one mistake in a policy: where it is and what to write instead.
+type Error struct {
+	File string
+	Line int    // from 1; 0 for the document as a whole
+	Path string // such as rules.no-startup-probe.level
+	Text string
+}
+
+func (e Error) Error() string {
+	place := e.File
+	if e.Line > 0 {
+		place += ":" + strconv.Itoa(e.Line)
+	}
+	if e.Path != "" {
+		place += ": " + e.Path
+	}
+	return place + ": " + e.Text
+}
+
+// Errors are all mistakes of a policy, in the order of their lines.
+type Errors []Error
+
+func (e Errors) Error() string {
+	lines := make([]string, len(e))
+	for i := range e {
+		lines[i] = e[i].Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// maxNodes bounds what aliases of aliases can expand to. A policy of 1 MiB, the most that a ConfigMap
+// holds, has fewer.
+const maxNodes = 1 << 20
+
+// decoder reads YAML into Go values by their JSON tags, strictly, and collects every mistake with its place.
+// (Strict decoders of YAML libraries stop at the first mistake, or know no paths.)
+type decoder struct {
+	file  string
+	nodes int
+	errs  Errors
+}
+
+func (d *decoder) fail(n *yaml.Node, path, format string, args ...any) {
+	d.errs = append(d.errs, Error{File: d.file, Line: n.Line, Path: path, Text: fmt.Sprintf(format, args...)})
+}
+
+// document parses the text as one YAML document.
+func (d *decoder) document(text []byte) *yaml.Node {
+	reader := yaml.NewDecoder(bytes.NewReader(text))
+	var doc, second yaml.Node
+	switch err := reader.Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		d.errs = append(d.errs, Error{File: d.file, Text: "is empty: write apiVersion: " + APIVersion + " and kind: Policy"})
+		return nil
+	case err != nil:
+		d.syntax(err)
+		return nil
+	}
+	switch err := reader.Decode(&second); {
+	case errors.Is(err, io.EOF):
+	case err != nil:
+		d.syntax(err)
+	default:
+		d.fail(&second, "", "a second document: a policy is one document, write the other into a file of its own")
+	}
+	return doc.Content[0]
+}
+
+// syntax takes the line out of the library's message.
+func (d *decoder) syntax(err error) {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	line := 0
+	if rest, found := strings.CutPrefix(text, "line "); found {
+		number, what, _ := strings.Cut(rest, ": ")
+		if n, err := strconv.Atoi(number); err == nil {
+			line, text = n, what
+		}
+	}
+	d.errs = append(d.errs, Error{File: d.file, Line: line, Text: "is not YAML: " + text})
+}
+
+// enum is a type of which only some words are values.
+type enum interface{ words() []string }
+
+// decode reads a node into a settable value.
+func (d *decoder) decode(n *yaml.Node, path string, v reflect.Value) {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	if d.nodes++; d.nodes > maxNodes {
+		if d.nodes == maxNodes+1 {
+			d.fail(n, path, "has more than %d values once its aliases are expanded: write fewer", maxNodes)
+		}
+		return
+	}
+	switch target := v.Addr().Interface().(type) {
+	case *yaml.Node:
+		*target = *n
+		return
+	case *intstr.IntOrString:
+		if n.Tag == "!!int" {
+			d.integer(n, path, reflect.ValueOf(&target.IntVal).Elem(), math.MinInt32)
+		} else if s, ok := d.text(n, path, "a number or a name"); ok {
+			*target = intstr.FromString(s)
+		}
+		return
+	case enum:
+		d.enum(n, path, v, target.words())
+		return
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.decode(n, path, v.Elem())
+	case reflect.Struct:
+		d.structure(n, path, v)
+	case reflect.Map:
+		d.mapping(n, path, v)
+	case reflect.Slice:
+		d.list(n, path, v)
+	case reflect.String:
+		if s, ok := d.text(n, path, "text"); ok {
+			v.SetString(s)
+		}
+	case reflect.Bool:
+		if n.Kind != yaml.ScalarNode || n.Tag != "!!bool" {
+			d.fail(n, path, "is %s: write true or false", describe(n))
+			return
+		}
+		v.SetBool(strings.EqualFold(n.Value, "true"))
+	case reflect.Int32, reflect.Int64:
+		d.integer(n, path, v, math.MinInt32)
+	default:
+		panic("policy: no decoder for " + v.Type().String()) // a parameter type that no rule may have; a test loads them all
+	}
+}
+
+func (d *decoder) structure(n *yaml.Node, path string, v reflect.Value) {
+	fields := map[string]reflect.Value{}
+	collect(v, fields)
+	d.pairs(n, path, func(key, value *yaml.Node) {
+		field, known := fields[key.Value]
+		if !known {
+			names := make([]string, 0, len(fields))
+			for name := range fields {
+				names = append(names, name)
+			}
+			slices.Sort(names)
+			d.fail(key, join(path, key.Value), "unknown key%s", DidYouMean(key.Value, names))
+			return
+		}
+		d.decode(value, join(path, key.Value), field)
+	})
+}
+
+// collect gathers fields by JSON name, those of embedded structs included.
+func collect(v reflect.Value, fields map[string]reflect.Value) {
+	for i := range v.NumField() {
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		switch {
+		case v.Type().Field(i).Anonymous:
+			collect(v.Field(i), fields)
+		case name != "" && name != "-":
+			fields[name] = v.Field(i)
+		}
+	}
+}
+
+func (d *decoder) mapping(n *yaml.Node, path string, v reflect.Value) {
+	v.Set(reflect.MakeMap(v.Type()))
+	d.pairs(n, path, func(key, value *yaml.Node) {
+		element := reflect.New(v.Type().Elem()).Elem()
+		d.decode(value, join(path, key.Value), element)
+		v.SetMapIndex(reflect.ValueOf(key.Value), element)
+	})
+}
+
+// pairs visits a mapping and refuses a key that stands twice.
+func (d *decoder) pairs(n *yaml.Node, path string, visit func(key, value *yaml.Node)) {
+	if n.Kind != yaml.MappingNode {
+		if n.Tag != "!!null" {
+			d.fail(n, path, "is %s: write keys and values", describe(n))
+		}
+		return
+	}
+	lines := map[string]int{}
+	for i := 0; i < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if key.Kind != yaml.ScalarNode {
+			d.fail(key, path, "a key must be a word")
+			continue
+		}
+		if line, twice := lines[key.Value]; twice {
+			d.fail(key, join(path, key.Value), "stands here a second time, first in line %d: remove one", line)
+			continue
+		}
+		lines[key.Value] = key.Line
+		visit(key, value)
+	}
+}
+
+func (d *decoder) list(n *yaml.Node, path string, v reflect.Value) {
+	if n.Kind != yaml.SequenceNode {
+		d.fail(n, path, "is %s: write a list", describe(n))
+		return
+	}
+	v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
+	for i, item := range n.Content {
+		d.decode(item, fmt.Sprintf("%s[%d]", path, i), v.Index(i))
+	}
+}
+
+func (d *decoder) text(n *yaml.Node, path, want string) (string, bool) {
+	if n.Kind != yaml.ScalarNode || n.Tag != "!!str" {
+		d.fail(n, path, "is %s: write %s", describe(n), want)
+		return "", false
+	}
+	return n.Value, true
+}
+
+func (d *decoder) integer(n *yaml.Node, path string, v reflect.Value, least int64) {
+	if n.Kind != yaml.ScalarNode || n.Tag != "!!int" {
+		d.fail(n, path, "is %s: write a whole number", describe(n))
+		return
+	}
+	var value int64
+	if err := n.Decode(&value); err != nil || value < least || value > math.MaxInt32 {
+		d.fail(n, path, "is %s: write a whole number from %d to %d", n.Value, least, math.MaxInt32)
+		return
+	}
+	v.SetInt(value)
+}
+
+func (d *decoder) enum(n *yaml.Node, path string, v reflect.Value, words []string) {
+	// YAML 1.1 and people read off as false: take it as the word it is.
+	if n.Kind == yaml.ScalarNode && slices.Contains(words, n.Value) {
+		v.SetString(n.Value)
+		return
+	}
+	value := ""
+	if n.Kind == yaml.ScalarNode {
+		value = n.Value
+	}
+	d.fail(n, path, "is %s: write %s%s", describe(n), orList(words), DidYouMean(value, words))
+}
+
+// parameters reads a rule's parameters over its defaults. Those in seconds are whole and at least 1, those
+// called min* also 0.
+func (d *decoder) parameters(n *yaml.Node, path string, rule *rules.Rule) any {
+	defaults := rule.Defaults()
+	if defaults == nil {
+		d.fail(n, path, "rule %s has no parameters: remove this", rule.ID)
+		return nil
+	}
+	params := reflect.New(reflect.TypeOf(defaults)).Elem()
+	params.Set(reflect.ValueOf(defaults))
+	before := len(d.errs)
+	d.structure(n, path, params)
+	lines := map[string]*yaml.Node{}
+	index(n, path, lines)
+	for i := range params.NumField() {
+		name, _, _ := strings.Cut(params.Type().Field(i).Tag.Get("json"), ",")
+		value, given := lines[join(path, name)]
+		if given && params.Field(i).Kind() == reflect.Int64 && !d.failedAt(before, join(path, name)) {
+			least := int64(1)
+			if strings.HasPrefix(name, "min") {
+				least = 0
+			}
+			if n := params.Field(i).Int(); n < least {
+				d.fail(value, join(path, name), "is %d: write a whole number of seconds from %d to %d", n, least, math.MaxInt32)
+			}
+		}
+	}
+	if checked, ok := params.Interface().(interface{ Problems() []rules.Problem }); ok && len(d.errs) == before {
+		for _, problem := range checked.Problems() {
+			at := join(path, strings.TrimSuffix(problem.Path, "."))
+			d.fail(nearest(lines, at, n), at, "%s", problem.Text)
+		}
+	}
+	return params.Interface()
+}
+
+func (d *decoder) failedAt(from int, path string) bool {
+	return slices.ContainsFunc(d.errs[from:], func(e Error) bool { return e.Path == path })
+}
+
+// index notes the node of each path, to give a line to a problem that is found after decoding.
+func index(n *yaml.Node, path string, lines map[string]*yaml.Node) {
+	lines[path] = n
+	switch n.Kind {
+	case yaml.MappingNode:
+		for i := 0; i < len(n.Content); i += 2 {
+			index(n.Content[i+1], join(path, n.Content[i].Value), lines)
+		}
+	case yaml.SequenceNode:
+		for i, item := range n.Content {
+			index(item, fmt.Sprintf("%s[%d]", path, i), lines)
+		}
+	}
+}
+
+// nearest is the node at a path, or at the closest path above it that is written.
+func nearest(lines map[string]*yaml.Node, path string, root *yaml.Node) *yaml.Node {
+	for path != "" {
+		if n, ok := lines[path]; ok {
+			return n
+		}
+		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+	}
+	return root
+}
+
+func join(path, key string) string {
+	switch {
+	case path == "":
+		return key
+	case key == "":
+		return path
+	}
+	return path + "." + key
+}
+
+func describe(n *yaml.Node) string {
+	switch {
+	case n.Kind == yaml.MappingNode:
+		return "a mapping"
+	case n.Kind == yaml.SequenceNode:
+		return "a list"
+	case n.Tag == "!!null":
+		return "empty"
+	case n.Tag == "!!str":
+		return strconv.Quote(n.Value)
+	}
+	return n.Value
+}
+
+func orList(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// DidYouMean proposes the nearest of the names, when one is near: two changes, or a third of the word.
+func DidYouMean(word string, names []string) string {
+	best, distance := "", max(2, len(word)/3)+1
+	for _, name := range names {
+		if d := levenshtein.ComputeDistance(strings.ToLower(word), strings.ToLower(name)); d < distance {
+			best, distance = name, d
+		}
+	}
+	if best == "" || word == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %s?)", best)
+}

@@ -1,0 +1,77 @@
+package rules
+
+import (
+	"path"
+	"regexp"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+type stopParams struct {
+	MinSeconds      int64 `json:"minSeconds" doc:"what must be left for the app between SIGTERM and SIGKILL"`
+	MaxGraceSeconds int64 `json:"maxGraceSeconds" doc:"the fix raises the grace period at most to this"`
+}
+
+var _ = register(ForContainer(Rule{
+	ID:           "prestop-exceeds-grace",
+	Group:        Termination,
+	Title:        "a preStop sleep eats the grace period, so the app is killed before it can stop",
+	Levels:       Levels{Off, Warn, Warn},
+	Who:          Who{Containers: App | Sidecar},
+	FixByDefault: true,
+}, stopParams{MinSeconds: 10, MaxGraceSeconds: 300},
+	func(p *Pass, params stopParams) {
+		sleep, ok := preStopSleep(p.Container.Container)
+		if grace := p.Grace(); ok && grace-sleep < params.MinSeconds {
+			// The kubelet gives at least 2 s after the hook (K pkg/kubelet/kuberuntime/kuberuntime_manager.go).
+			p.Report("lifecycle.preStop", "preStop sleeps %s of %s grace: from SIGTERM to SIGKILL the app has %s, policy asks %s: raise terminationGracePeriodSeconds to %d",
+				seconds(sleep), seconds(grace), seconds(max(grace-sleep, 2)), seconds(params.MinSeconds), sleep+params.MinSeconds)
+		}
+	},
+	func(p *Pass, params stopParams) {
+		sleep, ok := preStopSleep(p.Container.Container)
+		if need := sleep + params.MinSeconds; ok && p.Grace() < need && need <= params.MaxGraceSeconds {
+			p.SetGrace(need)
+		}
+	},
+))
+
+// sleepFirst is a script that starts with a sleep of whole seconds and then goes on or ends.
+var sleepFirst = regexp.MustCompile(`^\s*(?:\S*/)?sleep[ \t]+(\d+)s?[ \t]*(?:;|&&|\|\||\n|$)`)
+
+// sleepWord is the argument of a sleep of whole seconds.
+var sleepWord = regexp.MustCompile(`^(\d+)s?$`)
+
+// preStopSleep is how long the container's preStop hook sleeps for certain, in seconds: a sleep action, the
+// command sleep, or a shell script that starts with it.
+func preStopSleep(c *corev1.Container) (int64, bool) {
+	if c.Lifecycle == nil || c.Lifecycle.PreStop == nil {
+		return 0, false
+	}
+	hook := c.Lifecycle.PreStop
+	if hook.Sleep != nil {
+		return hook.Sleep.Seconds, hook.Sleep.Seconds >= 1
+	}
+	if hook.Exec == nil || len(hook.Exec.Command) < 2 {
+		return 0, false
+	}
+	command := hook.Exec.Command
+	var match []string
+	switch path.Base(command[0]) {
+	case "sleep":
+		if len(command) == 2 {
+			match = sleepWord.FindStringSubmatch(command[1])
+		}
+	case "sh", "bash", "ash", "dash":
+		if command[1] == "-c" && len(command) > 2 {
+			match = sleepFirst.FindStringSubmatch(command[2])
+		}
+	}
+	if match == nil {
+		return 0, false
+	}
+	// 32 bits: longer than any grace period, and the sum with another number cannot overflow.
+	n, err := strconv.ParseInt(match[1], 10, 32)
+	return n, err == nil && n >= 1
+}

@@ -1,0 +1,46 @@
+package rules
+
+import corev1 "k8s.io/api/core/v1"
+
+var _ = register(ForProbe(Rule{
+	ID:     "probe-port-unresolved",
+	Group:  Ports,
+	Title:  "a probe names a port that its container does not declare, so the container is never started or never ready",
+	Levels: Levels{Deny, Deny, Deny},
+	Who:    Who{Containers: App | Sidecar, Probes: Of(Startup, Readiness)},
+}, None{},
+	func(p *Pass, _ None) {
+		name, unresolved := p.Probe.Unresolved()
+		if !unresolved || p.Probe.Inert(p.Subject) {
+			return
+		}
+		never := "ready"
+		if p.Probe.Kind == Startup {
+			never = "started"
+		}
+		p.Report(portField(p.Probe), "%s names port %q, which %s: it errs for ever, so the container is never %s: declare it here or write a number",
+			p.Probe.Kind, name, whoDeclares(p.Spec, name), never)
+	}, nil,
+))
+
+// whoDeclares ends the sentence "port x, which ...".
+func whoDeclares(spec *corev1.PodSpec, name string) string {
+	for _, list := range [][]corev1.Container{spec.Containers, spec.InitContainers} {
+		for _, c := range list {
+			for _, port := range c.Ports {
+				if port.Name == name {
+					return "only container " + quote(c.Name) + " declares"
+				}
+			}
+		}
+	}
+	return "is not declared"
+}
+
+// portField is the path of the port within the container.
+func portField(probe Probe) string {
+	if probe.HTTPGet != nil {
+		return probe.Kind.String() + ".httpGet.port"
+	}
+	return probe.Kind.String() + ".tcpSocket.port"
+}

@@ -1,0 +1,22 @@
+package rules
+
+var _ = register(ForProbe(Rule{
+	ID:     "startup-exceeds-active-deadline",
+	Group:  StartupBudget,
+	Title:  "the pod's deadline passes before its startupProbe gives up",
+	Levels: Levels{Warn, Warn, Deny},
+	Who:    Who{Containers: App | Sidecar, Probes: Of(Startup)},
+}, None{},
+	func(p *Pass, _ None) {
+		guaranteed, deadline := p.Probe.Guaranteed(), p.ActiveDeadlineSeconds
+		if deadline == 0 || guaranteed < deadline {
+			return
+		}
+		advice := "raise activeDeadlineSeconds above " + count(guaranteed)
+		if left := deadline - 1 - p.Probe.Delay(); left >= 0 {
+			advice += " or lower failureThreshold to " + count(left/p.Probe.Period()+1)
+		}
+		p.Report("startupProbe.failureThreshold", "startupProbe guarantees %s, but the pod is ended at activeDeadlineSeconds %d: %s",
+			seconds(guaranteed), deadline, advice)
+	}, nil,
+))

@@ -1,0 +1,191 @@
+package webhook
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/podvet/podvet/rules"
+	"github.com/podvet/podvet/rules/policy"
+)
+
+// Audit annotation keys. The API server puts the webhook's name and a slash before them.
+const (
+	auditFindings = "findings"
+	auditFixed    = "fixed"
+	auditPolicy   = "policy"
+)
+
+// maxWarnings of at most rules.MaxLine characters stay below the 4,096 at which the API server begins to
+// cut them (AS pkg/endpoints/filters/warning.go).
+const maxWarnings = 10
+
+// verdict is what podvet makes of one object.
+type verdict struct {
+	judged   bool
+	findings []rules.Finding
+	fixed    []rules.Fixed
+	applied  bool // the fixes are in the patch
+	patch    []rules.Operation
+}
+
+// mutate repairs a pod that is being created. It never refuses and never warns.
+func mutate(r *request, p *policy.Policy) (verdict, error) {
+	obj := r.newObject()
+	if r.Operation != "CREATE" || r.SubResource != "" || obj == nil || r.Kind.Kind != "Pod" {
+		return verdict{}, nil
+	}
+	subject, err := subjectOf(r, obj)
+	if err != nil || subject == nil {
+		return verdict{}, err
+	}
+	plan := p.Plan()
+	fixed, repaired := rules.Fix(subject, plan)
+	v := verdict{judged: true, fixed: fixed, applied: !plan.Dry()}
+	if v.applied {
+		v.patch = rules.Patch(subject.Spec, repaired.Spec, subject.Meta, fixed)
+	}
+	return v, nil
+}
+
+// validate judges a pod that is being created, or a workload whose template is new. It never patches.
+func validate(r *request, p *policy.Policy) (verdict, error) {
+	obj := r.newObject()
+	if r.SubResource != "" || obj == nil {
+		return verdict{}, nil
+	}
+	isPod := r.Kind.Kind == "Pod"
+	if r.Operation != "CREATE" && (r.Operation != "UPDATE" || isPod) {
+		return verdict{}, nil
+	}
+	if !isPod && p.Workloads == policy.WorkloadsOff {
+		return verdict{}, nil
+	}
+	subject, err := subjectOf(r, obj)
+	if err != nil || subject == nil || subject.Template && subject.Owned {
+		return verdict{}, err
+	}
+	if r.Operation == "UPDATE" && sameTemplate(r, subject) {
+		return verdict{}, nil
+	}
+	if isPod {
+		// As it arrived here: a pod that was not patched is reported.
+		return verdict{judged: true, findings: rules.Judge(subject, p.Plan())}, nil
+	}
+	result := rules.Vet(subject, p.Plan())
+	if p.Workloads == policy.WorkloadsWarn {
+		for i := range result.Findings {
+			result.Findings[i].Level = min(result.Findings[i].Level, rules.Warn)
+		}
+	}
+	return verdict{judged: true, findings: result.Findings}, nil
+}
+
+// subjectOf decodes the object. It returns nil for one that is being deleted: nobody may stand in the way.
+func subjectOf(r *request, obj rules.Object) (*rules.Subject, error) {
+	if err := decodeObject(r.Object, obj); err != nil {
+		return nil, err
+	}
+	if obj.GetDeletionTimestamp() != nil {
+		return nil, nil
+	}
+	subject, _ := rules.SubjectOf(obj)
+	return subject, nil
+}
+
+// sameTemplate tells whether an update leaves the pod template as it was, as scaling does.
+func sameTemplate(r *request, now *rules.Subject) bool {
+	old := r.newObject()
+	if decodeObject(r.OldObject, old) != nil {
+		return false
+	}
+	before, ok := rules.SubjectOf(old)
+	return ok && equality.Semantic.DeepEqual(before.Spec, now.Spec) &&
+		equality.Semantic.DeepEqual(before.Meta.Labels, now.Meta.Labels) &&
+		equality.Semantic.DeepEqual(before.Meta.Annotations, now.Meta.Annotations)
+}
+
+// respond writes the verdict as the API server and its users read it.
+func respond(r *request, p *policy.Policy, v verdict) ([]byte, error) {
+	answer := &response{UID: r.UID, Allowed: true}
+	if v.judged {
+		answer.AuditAnnotations = audit(p, v)
+	}
+	if len(v.patch) > 0 {
+		patch, err := json.Marshal(v.patch, encodeOptions)
+		if err != nil {
+			return nil, fmt.Errorf("writing the patch: %w", err)
+		}
+		answer.Patch, answer.PatchType = patch, "JSONPatch"
+	}
+	answer.Warnings = warnings(v.findings)
+	if denied := atLevel(v.findings, rules.Deny); len(denied) > 0 {
+		answer.Allowed = false
+		answer.Status = &status{Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden, Message: denial(denied)}
+	}
+	return json.Marshal(review{APIVersion: reviewAPIVersion, Kind: "AdmissionReview", Response: answer}, encodeOptions)
+}
+
+func atLevel(findings []rules.Finding, level rules.Level) []rules.Finding {
+	var at []rules.Finding
+	for _, f := range findings {
+		if f.Level == level {
+			at = append(at, f)
+		}
+	}
+	return at
+}
+
+// denial lists every finding that refuses the object.
+func denial(findings []rules.Finding) string {
+	lines := make([]string, len(findings))
+	for i, f := range findings {
+		lines[i] = f.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+func warnings(findings []rules.Finding) []string {
+	findings = atLevel(findings, rules.Warn)
+	var lines []string
+	for i, f := range findings {
+		if i == maxWarnings {
+			lines = append(lines, fmt.Sprintf("podvet: %d more warnings", len(findings)-maxWarnings))
+			break
+		}
+		lines = append(lines, f.String())
+	}
+	return lines
+}
+
+// audit says in the API server's audit log what was found and fixed, and by which policy.
+func audit(p *policy.Policy, v verdict) map[string]string {
+	notes := map[string]string{auditPolicy: p.Hash}
+	if len(v.findings) > 0 {
+		findings := slices.Clone(v.findings)
+		slices.SortStableFunc(findings, func(a, b rules.Finding) int { return int(b.Level) - int(a.Level) })
+		notes[auditFindings] = joined(findings, func(f rules.Finding) string {
+			return f.Level.String() + " " + rules.Fixed{Rule: f.Rule, Container: f.Container}.String()
+		})
+	}
+	if len(v.fixed) > 0 {
+		notes[auditFixed] = joined(v.fixed, rules.Fixed.String)
+		if !v.applied {
+			notes[auditFixed] = "would fix " + notes[auditFixed]
+		}
+	}
+	return notes
+}
+
+func joined[T any](list []T, text func(T) string) string {
+	words := make([]string, len(list))
+	for i := range list {
+		words[i] = text(list[i])
+	}
+	return strings.Join(words, ",")
+}

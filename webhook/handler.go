@@ -1,0 +1,179 @@
+// Package webhook is the admission server: it decodes a review, chooses the plan, has the rules vet the
+// object and answers. A review does no I/O.
+package webhook
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/podvet/podvet/rules/policy"
+)
+
+// maxBody is the longest review in bytes, as in controller-runtime. The API server's own limit for an
+// object is 3 MiB, and an update carries two.
+const maxBody = 7 << 20
+
+// Handler answers AdmissionReviews at /mutate and /validate.
+type Handler struct {
+	mux      *http.ServeMux
+	log      *slog.Logger
+	metrics  *metrics
+	policy   atomic.Pointer[policy.Policy]
+	slots    chan struct{} // nil: no limit
+	draining atomic.Bool
+}
+
+// NewHandler judges by the given policy until SetPolicy gives another. At most maxConcurrent reviews are
+// judged at once, 0 for no limit.
+func NewHandler(p *policy.Policy, maxConcurrent int, log *slog.Logger) *Handler {
+	h := &Handler{mux: http.NewServeMux(), log: log, metrics: newMetrics()}
+	if maxConcurrent > 0 {
+		h.slots = make(chan struct{}, maxConcurrent)
+	}
+	h.SetPolicy(p)
+	h.mux.Handle("POST /mutate", h.endpoint("mutate", mutate))
+	h.mux.Handle("POST /validate", h.endpoint("validate", validate))
+	return h
+}
+
+// SetPolicy puts a policy in force. Each request sees one policy, whole.
+func (h *Handler) SetPolicy(p *policy.Policy) { h.policy.Store(p) }
+
+// Metrics serves the metrics in Prometheus' text format.
+func (h *Handler) Metrics() http.Handler { return h.metrics.handler() }
+
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h.draining.Load() {
+		// Kept-alive connections of the API server would otherwise outlive the listener.
+		w.Header().Set("Connection", "close")
+	}
+	h.mux.ServeHTTP(w, r)
+}
+
+// endpoint answers reviews with admit. Whatever keeps it from judging is a plain HTTP error.
+func (h *Handler) endpoint(name string, admit func(*request, *policy.Policy) (verdict, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		var req *request
+		defer func() {
+			if cause := recover(); cause != nil {
+				h.panicked(w, name, req, cause)
+			}
+			h.metrics.duration.WithLabelValues(name).Observe(time.Since(start).Seconds())
+		}()
+		if !h.enter() {
+			w.Header().Set("Retry-After", "1")
+			h.fail(w, name, nil, &fault{http.StatusTooManyRequests, "too many reviews at once: try again"})
+			return
+		}
+		defer h.leave()
+		body, err := readBody(w, r)
+		if err != nil {
+			h.fail(w, name, nil, err)
+			return
+		}
+		if req, err = decodeReview(body); err != nil {
+			h.fail(w, name, nil, err)
+			return
+		}
+		inForce := h.policy.Load()
+		v, err := admit(req, inForce)
+		if err != nil {
+			h.fail(w, name, req, err)
+			return
+		}
+		answer, err := respond(req, inForce, v)
+		if err != nil {
+			h.fail(w, name, req, err)
+			return
+		}
+		h.metrics.observe(name, req, v)
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
+		_, _ = w.Write(answer) // the caller has gone: nobody is left to tell
+	})
+}
+
+func (h *Handler) enter() bool {
+	if h.slots == nil {
+		return true
+	}
+	select {
+	case h.slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (h *Handler) leave() {
+	if h.slots != nil {
+		<-h.slots
+	}
+}
+
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return nil, &fault{http.StatusUnsupportedMediaType, fmt.Sprintf("Content-Type is %q: send application/json", r.Header.Get("Content-Type"))}
+	}
+	if r.ContentLength > maxBody {
+		return nil, tooLong()
+	}
+	limited := http.MaxBytesReader(w, r.Body, maxBody)
+	// The API server says how long its body is: one buffer of that size. One byte more lets the end be seen.
+	buffer := make([]byte, 0, max(r.ContentLength, 1023)+1)
+	for {
+		n, err := limited.Read(buffer[len(buffer):cap(buffer)])
+		buffer = buffer[:len(buffer)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return buffer, nil
+		case errors.As(err, new(*http.MaxBytesError)):
+			return nil, tooLong()
+		case err != nil:
+			return nil, badRequest("reading the body: %v", err)
+		}
+		if len(buffer) == cap(buffer) {
+			buffer = append(buffer, 0)[:len(buffer)]
+		}
+	}
+}
+
+func tooLong() *fault {
+	return &fault{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is over %d bytes", maxBody)}
+}
+
+// fail answers without a review.
+func (h *Handler) fail(w http.ResponseWriter, endpoint string, r *request, err error) {
+	code := http.StatusInternalServerError
+	var f *fault
+	if errors.As(err, &f) {
+		code = f.code
+	}
+	h.metrics.reviews.WithLabelValues(endpoint, "error").Inc()
+	h.log.Warn("cannot judge", append(about(endpoint, r), "code", code, "error", err.Error())...)
+	http.Error(w, "podvet: "+err.Error(), code)
+}
+
+// panicked answers for a rule that panicked: the server lives on, and failurePolicy decides about the pod.
+func (h *Handler) panicked(w http.ResponseWriter, endpoint string, r *request, cause any) {
+	h.metrics.panics.Inc()
+	h.metrics.reviews.WithLabelValues(endpoint, "error").Inc()
+	h.log.Error("panic", append(about(endpoint, r), "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))...)
+	http.Error(w, "podvet: internal error, the log has the details", http.StatusInternalServerError)
+}
+
+func about(endpoint string, r *request) []any {
+	if r == nil {
+		return []any{"endpoint", endpoint}
+	}
+	return []any{"endpoint", endpoint, "uid", string(r.UID), "kind", r.Kind.Kind, "namespace", r.Namespace, "name", r.Name}
+}
