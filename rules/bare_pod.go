@@ -11,7 +11,7 @@ var _ = register(ForPod(Rule{
 }, None{},
 	func(p *Pass, _ None) {
 		if slices.ContainsFunc(p.Containers, func(c Container) bool { return c.Class == App && c.LongRunning }) {
-			p.Report("", "no controller owns this pod, so nothing recreates it when its node dies or it is evicted: write a Deployment or a StatefulSet with it as template")
+			p.Report("", "no controller owns this pod: nothing recreates it when its node dies or it is evicted: make it the template of a Deployment")
 		}
 	}, nil,
 ))

@@ -46,6 +46,15 @@ func init() {
 // Catalogue returns all rules, by group and id. The slice must not be changed.
 func Catalogue() []*Rule { return catalogue }
 
+// IDs returns the ids of all rules, in the order of the catalogue.
+func IDs() []string {
+	ids := make([]string, len(catalogue))
+	for i, r := range catalogue {
+		ids[i] = r.ID
+	}
+	return ids
+}
+
 // Lookup returns the rule with an id, nil when there is none.
 func Lookup(id string) *Rule {
 	for _, r := range catalogue {

@@ -15,7 +15,7 @@ var _ = register(ForPod(Rule{
 }, None{},
 	func(p *Pass, _ None) {
 		if nothingRestarts(p.Spec) {
-			p.Report("containers", "every app container has restartPolicy Never: when they stop, the %s replaces the pod at once, without back-off: remove restartPolicy from the containers",
+			p.Report("containers", "every app container has restartPolicy Never: whenever they stop, the %s makes another pod: remove restartPolicy from the containers",
 				p.OwnerKind)
 		}
 	}, nil,

@@ -10,7 +10,7 @@ var _ = register(ForProbe(Rule{
 	func(p *Pass, _ None) {
 		if name, unresolved := p.Probe.Unresolved(); unresolved && p.Probe.Inert(p.Subject) {
 			p.Report(portField(p.Probe), "%s names port %q, which %s: it errs for ever, so it never acts: declare it here or write a number",
-				p.Probe.Kind, name, whoDeclares(p.Spec, name))
+				p.Probe.Kind, name, whoDeclares(p.Subject, name))
 		}
 	}, nil,
 ))

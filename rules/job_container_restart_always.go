@@ -12,9 +12,9 @@ var _ = register(ForContainer(Rule{
 	func(p *Pass, _ None) {
 		switch {
 		case hasRestartPolicy(p.Container.Container, corev1.ContainerRestartPolicyAlways):
-			p.Report("restartPolicy", "restartPolicy Always: it starts again whenever it ends, so the Job never completes: write OnFailure, or make it a sidecar under initContainers")
+			p.Report("restartPolicy", "restartPolicy Always starts it again whenever it ends, so the Job never completes: write OnFailure, or make it a sidecar")
 		case ruleRestarts(p.Container.Container, 0):
-			p.Report("restartPolicyRules", "restartPolicyRules restart it on exit code 0, so the Job never completes: leave 0 out of the rule")
+			p.Report("restartPolicyRules", "restartPolicyRules restart it on exit code 0, so the Job never completes: take 0 out of In, or add it to NotIn")
 		}
 	}, nil,
 ))

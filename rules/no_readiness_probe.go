@@ -24,7 +24,7 @@ var noReadinessProbe = register(ForContainer(Rule{
 }, readinessParams{IgnorePortNames: defaultIgnorePortNames},
 	func(p *Pass, params readinessParams) {
 		if p.Container.ReadinessProbe == nil && asksReadiness(p, params) {
-			p.Report("", "no readinessProbe: it counts as ready the moment its process starts, so traffic and rollouts do not wait: add one that asks whether it can serve")
+			p.Report("", "no readinessProbe: it counts as ready, for traffic and rollouts, the moment its process starts: add one that asks whether it can serve")
 		}
 	},
 	func(p *Pass, params readinessParams) {

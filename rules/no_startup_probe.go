@@ -1,6 +1,10 @@
 package rules
 
-import corev1 "k8s.io/api/core/v1"
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+)
 
 type startupParams struct {
 	MinBootSeconds int64 `json:"minBootSeconds" doc:"a boot of this length must survive the livenessProbe"`
@@ -20,27 +24,29 @@ var _ = register(ForProbe(Rule{
 		if !killsSlowBoot(p, params) {
 			return
 		}
-		startup, ok := startupFor(p.Probe, p.Probe.Period(), params)
-		if !ok {
-			p.Report("", "livenessProbe guarantees a boot only %s, policy asks %s: add a startupProbe with the same handler that guarantees %s",
-				seconds(p.Probe.Guaranteed()), seconds(params.MinBootSeconds), seconds(params.BudgetSeconds))
-			return
+		startup, ok := startupFor(p, params)
+		advice := fmt.Sprintf("add a startupProbe with its handler, periodSeconds %d, failureThreshold %d", startup.PeriodSeconds, startup.FailureThreshold)
+		switch {
+		case p.Container.Class == Sidecar: // what comes after it would wait for the startupProbe
+			advice = "raise its failureThreshold to " + count(p.Probe.FailuresFor(params.MinBootSeconds))
+		case !ok:
+			advice = "add a startupProbe with its handler that guarantees " + seconds(params.BudgetSeconds)
+		case startup.TimeoutSeconds > 1:
+			advice += ", timeoutSeconds " + count(int64(startup.TimeoutSeconds))
 		}
-		p.Report("", "livenessProbe guarantees a boot only %s, policy asks %s: add a startupProbe with the same handler, periodSeconds %d, failureThreshold %d",
-			seconds(p.Probe.Guaranteed()), seconds(params.MinBootSeconds), startup.PeriodSeconds, startup.FailureThreshold)
+		p.Report("", "livenessProbe guarantees a boot only %s, policy asks %s: %s", seconds(p.Probe.Guaranteed()), seconds(params.MinBootSeconds), advice)
 	},
 	// Only where the measurements of the prober say that no healthy pod is killed, or ready, later for it.
 	func(p *Pass, params startupParams) {
 		live := p.Probe
-		ready, ok := p.Container.Probe(Readiness)
-		if !ok || p.Container.Class != App || !killsSlowBoot(p, params) {
+		if _, ready := p.Container.Probe(Readiness); !ready || p.Container.Class != App || !killsSlowBoot(p, params) {
 			return
 		}
 		// An exec that errs, as with a missing binary, is harmless in liveness and blocks startup for ever.
 		if live.Exec != nil || live.Host() != "" || live.Timeout() > live.Period() || !reachesTCP(live) {
 			return
 		}
-		startup, ok := startupFor(live, min(live.Period(), ready.Period()), params)
+		startup, ok := startupFor(p, params)
 		if ok && (Probe{Probe: &startup}).Guaranteed() >= live.Worst() {
 			p.SetProbe(Startup, startup)
 		}
@@ -51,11 +57,17 @@ func killsSlowBoot(p *Pass, params startupParams) bool {
 	return p.Container.StartupProbe == nil && p.Probe.Guaranteed() < params.MinBootSeconds
 }
 
-// startupFor is a startupProbe with the livenessProbe's handler that guarantees the budget.
-func startupFor(live Probe, period int64, params startupParams) (corev1.Probe, bool) {
-	period = max(live.Timeout(), min(period, params.PeriodSeconds))
+// startupFor is a startupProbe with the livenessProbe's handler that guarantees the budget. Its period is
+// short, for readiness waits for it.
+func startupFor(p *Pass, params startupParams) (corev1.Probe, bool) {
+	live := p.Probe
+	period := min(live.Period(), params.PeriodSeconds)
+	if ready, ok := p.Container.Probe(Readiness); ok {
+		period = min(period, ready.Period())
+	}
+	period = max(period, live.Timeout())
 	failures, ok := int32Of(ceilDiv(params.BudgetSeconds, period) + 1)
-	startup := *live.DeepCopy()
+	startup := *live.Probe
 	startup.InitialDelaySeconds = 0
 	startup.PeriodSeconds = int32(period)
 	startup.FailureThreshold = failures

@@ -49,10 +49,10 @@ func patchContainers(ops []Operation, list string, before, after []corev1.Contai
 }
 
 func patchProbe(ops []Operation, path string, before, after *corev1.Probe) []Operation {
-	switch {
-	case before == after:
+	if before == after {
 		return ops
-	case before == nil:
+	}
+	if before == nil {
 		return append(ops, add(path, after))
 	}
 	if before.TimeoutSeconds != after.TimeoutSeconds {
@@ -65,10 +65,10 @@ func patchProbe(ops []Operation, path string, before, after *corev1.Probe) []Ope
 }
 
 func patchPreStop(ops []Operation, path string, before, after *corev1.Lifecycle) []Operation {
-	switch {
-	case before == after:
+	if before == after {
 		return ops
-	case before == nil:
+	}
+	if before == nil {
 		return append(ops, add(path, after))
 	}
 	return append(ops, add(path+"/preStop", after.PreStop))

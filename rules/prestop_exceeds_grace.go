@@ -24,9 +24,12 @@ var _ = register(ForContainer(Rule{
 	func(p *Pass, params stopParams) {
 		sleep, ok := preStopSleep(p.Container.Container)
 		if grace := p.Grace(); ok && grace-sleep < params.MinSeconds {
-			// The kubelet gives at least 2 s after the hook (K pkg/kubelet/kuberuntime/kuberuntime_manager.go).
-			p.Report("lifecycle.preStop", "preStop sleeps %s of %s grace: from SIGTERM to SIGKILL the app has %s, policy asks %s: raise terminationGracePeriodSeconds to %d",
-				seconds(sleep), seconds(grace), seconds(max(grace-sleep, 2)), seconds(params.MinSeconds), sleep+params.MinSeconds)
+			left := max(grace-sleep, 2) // the kubelet gives 2 s after the hook (K pkg/kubelet/kuberuntime/kuberuntime_manager.go)
+			if grace == 0 {
+				left = 0 // deleted at once
+			}
+			p.Report("lifecycle.preStop", "preStop sleeps %s of %s grace, which leaves %s to stop, policy asks %s: raise terminationGracePeriodSeconds to %d",
+				seconds(sleep), seconds(grace), seconds(left), seconds(params.MinSeconds), sleep+params.MinSeconds)
 		}
 	},
 	func(p *Pass, params stopParams) {

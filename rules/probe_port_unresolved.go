@@ -1,7 +1,5 @@
 package rules
 
-import corev1 "k8s.io/api/core/v1"
-
 var _ = register(ForProbe(Rule{
 	ID:     "probe-port-unresolved",
 	Group:  Ports,
@@ -18,19 +16,17 @@ var _ = register(ForProbe(Rule{
 		if p.Probe.Kind == Startup {
 			never = "started"
 		}
-		p.Report(portField(p.Probe), "%s names port %q, which %s: it errs for ever, so the container is never %s: declare it here or write a number",
-			p.Probe.Kind, name, whoDeclares(p.Spec, name), never)
+		p.Report(portField(p.Probe), "%s names port %q, which %s: it errs for ever and is never %s: declare it here or write a number",
+			p.Probe.Kind, name, whoDeclares(p.Subject, name), never)
 	}, nil,
 ))
 
 // whoDeclares ends the sentence "port x, which ...".
-func whoDeclares(spec *corev1.PodSpec, name string) string {
-	for _, list := range [][]corev1.Container{spec.Containers, spec.InitContainers} {
-		for _, c := range list {
-			for _, port := range c.Ports {
-				if port.Name == name {
-					return "only container " + quote(c.Name) + " declares"
-				}
+func whoDeclares(s *Subject, name string) string {
+	for _, c := range s.Containers {
+		for _, port := range c.Ports {
+			if port.Name == name {
+				return "container " + quote(c.Name) + " declares"
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -142,9 +143,7 @@ func checkPatch(t *testing.T, pod *corev1.Pod, subject *rules.Subject, result ru
 	want := pod.DeepCopy()
 	want.Spec = *result.Spec
 	want.Annotations = map[string]string{}
-	for k, v := range pod.Annotations {
-		want.Annotations[k] = v
-	}
+	maps.Copy(want.Annotations, pod.Annotations)
 	var entries []string
 	if old := pod.Annotations[rules.FixedAnnotation]; old != "" {
 		entries = append(entries, old)

@@ -12,7 +12,7 @@ type allowedParams struct {
 	Allowed map[string][]corev1.RestartPolicy `json:"allowed" doc:"for the kind of owner as a person names it (Deployment, Job, CronJob, ..., Pod for none) the restartPolicies allowed"`
 }
 
-// possible is what Kubernetes itself accepts for the kind, nil for anything (K pkg/apis/apps/validation,
+// possible is what Kubernetes itself accepts for the kind (K pkg/apis/apps/validation,
 // pkg/apis/batch/validation): a policy that allowed only something else would ask for the impossible.
 func possible(kind string) []corev1.RestartPolicy {
 	switch kind {

@@ -4,7 +4,6 @@
 package rules
 
 import (
-	"fmt"
 	"strconv"
 	"unicode/utf8"
 )
@@ -195,12 +194,18 @@ type where struct {
 const MaxLine = 200
 
 // String is the finding as people read it: one line of at most MaxLine characters that ends with the rule's id.
+// Where it is too long the container's name is shortened first, for the advice stands at the end.
 func (f Finding) String() string {
+	id := " [" + f.Rule.ID + "]"
 	text := f.Text
 	if f.Container != "" {
-		text = fmt.Sprintf("container %q: %s", f.Container, f.Text)
+		name := strconv.Quote(f.Container)
+		room := MaxLine - len("container : ") - len(id) - utf8.RuneCountInString(f.Text)
+		if room = max(room, 16); utf8.RuneCountInString(name) > room {
+			name = truncate(name, room-1) + `"`
+		}
+		text = "container " + name + ": " + f.Text
 	}
-	id := " [" + f.Rule.ID + "]"
 	return truncate(text, MaxLine-len(id)) + id
 }
 

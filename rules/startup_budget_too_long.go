@@ -16,7 +16,7 @@ var _ = register(ForProbe(Rule{
 			return
 		}
 		// What nothing listens on is refused after d + F*P: solve that for F.
-		advice := "shorten initialDelaySeconds and periodSeconds"
+		advice := "shorten initialDelaySeconds or periodSeconds"
 		if failures := (params.MaxSeconds - p.Probe.Delay()) / p.Probe.Period(); failures >= 1 {
 			advice = "lower failureThreshold to " + count(failures)
 		}

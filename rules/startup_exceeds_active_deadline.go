@@ -12,11 +12,11 @@ var _ = register(ForProbe(Rule{
 		if deadline == 0 || guaranteed < deadline {
 			return
 		}
-		advice := "raise activeDeadlineSeconds above " + count(guaranteed)
+		advice := "raise that above " + count(guaranteed)
 		if left := deadline - 1 - p.Probe.Delay(); left >= 0 {
 			advice += " or lower failureThreshold to " + count(left/p.Probe.Period()+1)
 		}
-		p.Report("startupProbe.failureThreshold", "startupProbe guarantees %s, but the pod is ended at activeDeadlineSeconds %d: %s",
+		p.Report("startupProbe.failureThreshold", "startupProbe guarantees %s, but activeDeadlineSeconds %d ends the pod first: %s",
 			seconds(guaranteed), deadline, advice)
 	}, nil,
 ))

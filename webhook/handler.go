@@ -154,8 +154,7 @@ func tooLong() *fault {
 // fail answers without a review.
 func (h *Handler) fail(w http.ResponseWriter, endpoint string, r *request, err error) {
 	code := http.StatusInternalServerError
-	var f *fault
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*fault](err); ok {
 		code = f.code
 	}
 	h.metrics.reviews.WithLabelValues(endpoint, "error").Inc()

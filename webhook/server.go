@@ -54,7 +54,7 @@ func (h *Handler) Serve(ctx context.Context, o ServeOptions) error {
 		if s.address == "" {
 			continue
 		}
-		listener, err := net.Listen("tcp", s.address)
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.address)
 		if err != nil {
 			return listenError(s.flag, s.address, err)
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -38,16 +37,7 @@ func oneRule(_ *cobra.Command, args []string) error {
 	case len(args) != 1:
 		return fmt.Errorf("explain takes one rule, not %d: podvet rules lists them", len(args))
 	case rules.Lookup(args[0]) == nil:
-		return fmt.Errorf("there is no rule %q%s: podvet rules lists them", args[0], policy.DidYouMean(args[0], ruleIDs()))
+		return fmt.Errorf("there is no rule %q%s: podvet rules lists them", args[0], policy.DidYouMean(args[0], rules.IDs()))
 	}
 	return nil
-}
-
-func ruleIDs() []string {
-	var ids []string
-	for _, rule := range rules.Catalogue() {
-		ids = append(ids, rule.ID)
-	}
-	slices.Sort(ids)
-	return ids
 }

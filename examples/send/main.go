@@ -93,11 +93,10 @@ func startServer(ctx context.Context, binary, ca string) (wait func() error, err
 	}
 	fmt.Print(line)
 	return func() error {
-		err := cmd.Wait()
-		if ctx.Err() != nil {
-			return nil // asked to end
+		if err := cmd.Wait(); ctx.Err() == nil {
+			return err
 		}
-		return err
+		return nil // asked to end
 	}, nil
 }
 
@@ -125,7 +124,7 @@ func (s *sender) apply(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	for _, doc := range bytes.Split(text, []byte("\n---\n")) {
+	for doc := range bytes.SplitSeq(text, []byte("\n---\n")) {
 		s.printf("\n$ kubectl apply -f %s\n", file)
 		var kind metav1.TypeMeta
 		if err := yaml.Unmarshal(doc, &kind); err != nil {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,8 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"bytes"
 
 	"github.com/agnivade/levenshtein"
 	"go.yaml.in/yaml/v3"
@@ -49,16 +48,18 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// maxNodes bounds what aliases of aliases can expand to. A policy of 1 MiB, the most that a ConfigMap
-// holds, has fewer.
+// maxNodes bounds what aliases can expand to. A policy of 1 MiB, the most that a ConfigMap holds, has fewer.
+// (Depth needs no bound: the document's types end an alias to itself.)
 const maxNodes = 1 << 20
 
 // decoder reads YAML into Go values by their JSON tags, strictly, and collects every mistake with its place.
 // (Strict decoders of YAML libraries stop at the first mistake, or know no paths.)
 type decoder struct {
-	file  string
-	nodes int
-	errs  Errors
+	file string
+	errs Errors
+	at   map[string]*yaml.Node // what stands at each path, to place what is found after decoding
+
+	tooLarge bool // said once
 }
 
 func (d *decoder) fail(n *yaml.Node, path, format string, args ...any) {
@@ -105,14 +106,16 @@ type enum interface{ words() []string }
 
 // decode reads a node into a settable value.
 func (d *decoder) decode(n *yaml.Node, path string, v reflect.Value) {
+	if len(d.at) >= maxNodes {
+		if !d.tooLarge {
+			d.fail(n, path, "aliases make this too large: write it out")
+		}
+		d.tooLarge = true
+		return
+	}
+	d.at[path] = n
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
-	}
-	if d.nodes++; d.nodes > maxNodes {
-		if d.nodes == maxNodes+1 {
-			d.fail(n, path, "has more than %d values once its aliases are expanded: write fewer", maxNodes)
-		}
-		return
 	}
 	switch target := v.Addr().Interface().(type) {
 	case *yaml.Node:
@@ -276,26 +279,25 @@ func (d *decoder) parameters(n *yaml.Node, path string, rule *rules.Rule) any {
 	params := reflect.New(reflect.TypeOf(defaults)).Elem()
 	params.Set(reflect.ValueOf(defaults))
 	before := len(d.errs)
-	d.structure(n, path, params)
-	lines := map[string]*yaml.Node{}
-	index(n, path, lines)
+	d.decode(n, path, params)
 	for i := range params.NumField() {
 		name, _, _ := strings.Cut(params.Type().Field(i).Tag.Get("json"), ",")
-		value, given := lines[join(path, name)]
-		if given && params.Field(i).Kind() == reflect.Int64 && !d.failedAt(before, join(path, name)) {
+		at := join(path, name)
+		value, given := d.at[at]
+		if given && params.Field(i).Kind() == reflect.Int64 && !d.failedAt(before, at) {
 			least := int64(1)
 			if strings.HasPrefix(name, "min") {
 				least = 0
 			}
 			if n := params.Field(i).Int(); n < least {
-				d.fail(value, join(path, name), "is %d: write a whole number of seconds from %d to %d", n, least, math.MaxInt32)
+				d.fail(value, at, "is %d: write a whole number of seconds from %d to %d", n, least, math.MaxInt32)
 			}
 		}
 	}
-	if checked, ok := params.Interface().(interface{ Problems() []rules.Problem }); ok && len(d.errs) == before {
+	if checked, ok := reflect.TypeAssert[interface{ Problems() []rules.Problem }](params); ok && len(d.errs) == before {
 		for _, problem := range checked.Problems() {
 			at := join(path, strings.TrimSuffix(problem.Path, "."))
-			d.fail(nearest(lines, at, n), at, "%s", problem.Text)
+			d.fail(d.nearest(at), at, "%s", problem.Text)
 		}
 	}
 	return params.Interface()
@@ -305,30 +307,14 @@ func (d *decoder) failedAt(from int, path string) bool {
 	return slices.ContainsFunc(d.errs[from:], func(e Error) bool { return e.Path == path })
 }
 
-// index notes the node of each path, to give a line to a problem that is found after decoding.
-func index(n *yaml.Node, path string, lines map[string]*yaml.Node) {
-	lines[path] = n
-	switch n.Kind {
-	case yaml.MappingNode:
-		for i := 0; i < len(n.Content); i += 2 {
-			index(n.Content[i+1], join(path, n.Content[i].Value), lines)
-		}
-	case yaml.SequenceNode:
-		for i, item := range n.Content {
-			index(item, fmt.Sprintf("%s[%d]", path, i), lines)
-		}
-	}
-}
-
 // nearest is the node at a path, or at the closest path above it that is written.
-func nearest(lines map[string]*yaml.Node, path string, root *yaml.Node) *yaml.Node {
-	for path != "" {
-		if n, ok := lines[path]; ok {
+func (d *decoder) nearest(path string) *yaml.Node {
+	for {
+		if n, ok := d.at[path]; ok || path == "" {
 			return n
 		}
 		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
 	}
-	return root
 }
 
 func join(path, key string) string {

@@ -102,12 +102,14 @@ func Default() *Policy {
 // Load reads and compiles a policy. The error is of type Errors and names every mistake with its line in
 // the file and what to write instead.
 func Load(file string, text []byte) (*Policy, error) {
-	d := &decoder{file: file}
+	d := &decoder{file: file, at: map[string]*yaml.Node{}}
 	doc := document{Profile: "recommended", Mode: ModeEnforce, Fixes: true, Workloads: WorkloadsWarn, InjectedContainers: rules.DefaultInjected}
 	if root := d.document(text); root != nil {
-		d.structure(root, "", reflect.ValueOf(&doc).Elem())
-		d.header(root, &doc)
-		d.rules(root, &doc)
+		d.decode(root, "", reflect.ValueOf(&doc).Elem())
+		if root.Kind == yaml.MappingNode {
+			d.header(&doc)
+			d.rules(&doc)
+		}
 	}
 	if len(d.errs) > 0 {
 		slices.SortStableFunc(d.errs, func(a, b Error) int { return a.Line - b.Line })
@@ -120,9 +122,7 @@ func Load(file string, text []byte) (*Policy, error) {
 }
 
 // header demands the version and the kind.
-func (d *decoder) header(root *yaml.Node, doc *document) {
-	lines := map[string]*yaml.Node{}
-	index(root, "", lines)
+func (d *decoder) header(doc *document) {
 	for _, want := range []struct{ key, got, value string }{
 		{"apiVersion", doc.APIVersion, APIVersion}, {"kind", doc.Kind, Kind},
 	} {
@@ -131,21 +131,18 @@ func (d *decoder) header(root *yaml.Node, doc *document) {
 			if want.got != "" {
 				what = "is " + want.got
 			}
-			d.fail(nearest(lines, want.key, root), want.key, "%s: write %s: %s", what, want.key, want.value)
+			d.fail(d.nearest(want.key), want.key, "%s: write %s: %s", what, want.key, want.value)
 		}
 	}
 }
 
 // rules checks the entries of the key rules against the catalogue.
-func (d *decoder) rules(root *yaml.Node, doc *document) {
-	lines := map[string]*yaml.Node{}
-	index(root, "", lines)
+func (d *decoder) rules(doc *document) {
 	for id, setting := range doc.Rules {
 		path := join("rules", id)
-		node := lines[path]
 		rule := rules.Lookup(id)
 		if rule == nil {
-			d.fail(node, path, "there is no such rule%s: podvet rules lists them", DidYouMean(id, ids()))
+			d.fail(d.nearest(path), path, "there is no such rule%s: podvet rules lists them", DidYouMean(id, rules.IDs()))
 			continue
 		}
 		if setting.Params != nil {
@@ -153,22 +150,15 @@ func (d *decoder) rules(root *yaml.Node, doc *document) {
 			doc.Rules[id] = setting
 		}
 		if setting.Fix != nil && *setting.Fix {
+			fix := join(path, "fix")
 			switch {
 			case !rule.HasFix():
-				d.fail(lines[join(path, "fix")], join(path, "fix"), "rule %s has no fix: remove this", id)
-			case rule.NeedsTemplate && (setting.Params == nil || lines[join(path, "params.template")] == nil):
-				d.fail(lines[join(path, "fix")], join(path, "fix"), "podvet invents no handler: promise one in params.template, a portName and a probe")
+				d.fail(d.nearest(fix), fix, "rule %s has no fix: remove this", id)
+			case rule.NeedsTemplate && d.at[join(path, "params.template")] == nil:
+				d.fail(d.nearest(fix), fix, "podvet invents no handler: promise one in params.template, a portName and a probe")
 			}
 		}
 	}
-}
-
-func ids() []string {
-	list := make([]string, len(rules.Catalogue()))
-	for i, rule := range rules.Catalogue() {
-		list[i] = rule.ID
-	}
-	return list
 }
 
 // Plan is what to judge and repair.

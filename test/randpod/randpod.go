@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -81,7 +82,7 @@ func (g *Generator) PodSpec() corev1.PodSpec {
 	for i := range g.r.IntN(3) {
 		c := g.container(fmt.Sprintf("init-%d", i), spec.TerminationGracePeriodSeconds)
 		if g.oneIn(2) {
-			c.RestartPolicy = ptr(corev1.ContainerRestartPolicyAlways)
+			c.RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
 		} else if g.Valid {
 			c.LivenessProbe, c.ReadinessProbe, c.StartupProbe, c.Lifecycle, c.RestartPolicy = nil, nil, nil, nil, nil
 			c.RestartPolicyRules = nil
@@ -100,12 +101,10 @@ func (g *Generator) PodSpec() corev1.PodSpec {
 	return spec
 }
 
-func ptr[T any](v T) *T { return &v }
-
 func (g *Generator) container(name string, grace *int64) corev1.Container {
 	c := corev1.Container{Name: name, Image: "registry.example/app:1"}
 	for i := range g.r.IntN(3) {
-		port := corev1.ContainerPort{Name: pick(g, "http", "metrics", "admin") + fmt.Sprint(i), ContainerPort: pick[int32](g, 80, 8080, 9090)}
+		port := corev1.ContainerPort{Name: pick(g, "http", "metrics", "admin") + strconv.Itoa(i), ContainerPort: pick[int32](g, 80, 8080, 9090)}
 		port.Name = pick(g, port.Name, []string{"http", "metrics", ""}[i])
 		port.Protocol = pick(g, "", corev1.ProtocolTCP, corev1.ProtocolTCP, corev1.ProtocolUDP)
 		c.Ports = append(c.Ports, port)
@@ -128,7 +127,7 @@ func (g *Generator) container(name string, grace *int64) corev1.Container {
 		c.Lifecycle = g.lifecycle(grace)
 	}
 	if g.oneIn(3) {
-		c.RestartPolicy = ptr(pick(g, corev1.ContainerRestartPolicyAlways, corev1.ContainerRestartPolicyNever, corev1.ContainerRestartPolicyOnFailure))
+		c.RestartPolicy = new(pick(g, corev1.ContainerRestartPolicyAlways, corev1.ContainerRestartPolicyNever, corev1.ContainerRestartPolicyOnFailure))
 		if g.oneIn(2) {
 			c.RestartPolicyRules = g.restartRules()
 		}
@@ -137,14 +136,14 @@ func (g *Generator) container(name string, grace *int64) corev1.Container {
 }
 
 func (g *Generator) restartRules() []corev1.ContainerRestartRule {
-	var rules []corev1.ContainerRestartRule
-	for range 1 + g.r.IntN(2) {
-		rules = append(rules, corev1.ContainerRestartRule{
+	rules := make([]corev1.ContainerRestartRule, 1+g.r.IntN(2))
+	for i := range rules {
+		rules[i] = corev1.ContainerRestartRule{
 			Action: pick(g, corev1.ContainerRestartRuleActionRestart, corev1.ContainerRestartRuleActionRestart, corev1.ContainerRestartRuleActionRestartAllContainers),
 			ExitCodes: &corev1.ContainerRestartRuleOnExitCodes{
 				Operator: pick(g, corev1.ContainerRestartRuleOnExitCodesOpIn, corev1.ContainerRestartRuleOnExitCodesOpNotIn),
 				Values:   pick(g, []int32{0}, []int32{1}, []int32{42, 43}, []int32{0, 1, 255}),
-			}})
+			}}
 	}
 	return rules
 }

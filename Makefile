@@ -1,0 +1,49 @@
+# make help lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X main.stamped=$(VERSION)
+GO      ?= go
+# golangci-lint is pinned in a module of its own, so that it is none of the product's dependencies.
+LINT    := $(GO) tool -modfile=test/tools/go.mod golangci-lint
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/podvet
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/podvet ./cmd/podvet
+
+.PHONY: run
+run: build ## serve without a cluster, send the pods in examples/, go on serving until Ctrl-C
+	@$(GO) run ./examples/send -start bin/podvet examples/*.yaml
+
+.PHONY: test
+test: ## all tests but the longest
+	$(GO) vet ./...
+	$(GO) test ./...
+	$(GO) test -race ./webhook ./certs
+
+.PHONY: test-all
+test-all: lint fuzz ## what CI runs besides make test
+
+.PHONY: lint
+lint: ## golangci-lint, with the directions of imports
+	$(LINT) run ./...
+
+FUZZTIME ?= 20s
+.PHONY: fuzz
+fuzz: ## a short run of each fuzz test
+	$(GO) test ./rules/policy -run '^$$' -fuzz '^FuzzLoad$$' -fuzztime $(FUZZTIME)
+	$(GO) test ./webhook -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME)
+	$(GO) test ./webhook -run '^$$' -fuzz '^FuzzReview$$' -fuzztime $(FUZZTIME)
+
+.PHONY: bench
+bench: ## benchmarks of a review and its stages, with allocations
+	$(GO) test ./webhook -run '^$$' -bench . -benchmem
+
+.PHONY: clean
+clean: ## remove what make build and make run left
+	rm -rf bin .podvet

@@ -1,0 +1,214 @@
+package policy_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/podvet/podvet/rules"
+	"github.com/podvet/podvet/rules/policy"
+)
+
+const header = "apiVersion: podvet.dev/v1alpha1\nkind: Policy\n"
+
+func mistakes(t *testing.T, text string) []string {
+	t.Helper()
+	_, err := policy.Load("p.yaml", []byte(text))
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[policy.Errors](err); !ok {
+		t.Fatalf("an error of type %T", err)
+	}
+	return strings.Split(err.Error(), "\n")
+}
+
+// TestMistakes: each is named with its line, its path and the remedy.
+func TestMistakes(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"empty", "", "p.yaml: is empty: write apiVersion: podvet.dev/v1alpha1 and kind: Policy"},
+		{"only a comment", "# nothing\n", "p.yaml: is empty: write apiVersion: podvet.dev/v1alpha1 and kind: Policy"},
+		{"no kind", "apiVersion: podvet.dev/v1alpha1\n", "p.yaml:1: kind: is missing: write kind: Policy"},
+		{"another version", "apiVersion: podvet.dev/v2\nkind: Policy\n", "p.yaml:1: apiVersion: is podvet.dev/v2: write apiVersion: podvet.dev/v1alpha1"},
+		{"a list", "- a\n", "p.yaml:1: is a list: write keys and values"},
+		{"no YAML", header + "profile: [\n", "p.yaml:3: is not YAML: did not find expected node content"},
+		{"a tab", header + "rules:\n\tx: y\n", "p.yaml:4: is not YAML: found character that cannot start any token"},
+		{"unknown key", header + "profiles: strict\n", "p.yaml:3: profiles: unknown key (did you mean profile?)"},
+		{"case matters", header + "Profile: strict\n", "p.yaml:3: Profile: unknown key (did you mean profile?)"},
+		{"a key of a later version", header + "scopes: []\n", "p.yaml:3: scopes: unknown key"},
+		{"exemptions come later", header + "exemptions: []\n", "p.yaml:3: exemptions: unknown key"},
+		{"pod exemptions come later", header + "allowPodExemptions: true\n", "p.yaml:3: allowPodExemptions: unknown key"},
+		{"duplicate key", header + "mode: warn\nmode: audit\n", "p.yaml:4: mode: stands here a second time, first in line 3: remove one"},
+		{"duplicate rule", header + "rules:\n  bare-pod: {level: off}\n  bare-pod: {level: warn}\n", "p.yaml:5: rules.bare-pod: stands here a second time, first in line 4: remove one"},
+		{"second document", header + "---\nkind: Policy\n", "p.yaml:3: a second document: a policy is one document, write the other into a file of its own"},
+		{"no such profile", header + "profile: strikt\n", `p.yaml:3: profile: is "strikt": write minimal, recommended or strict (did you mean strict?)`},
+		{"no such mode", header + "mode: on\n", `p.yaml:3: mode: is "on": write enforce, warn, audit or off (did you mean off?)`},
+		{"fixes no boolean", header + "fixes: \"true\"\n", `p.yaml:3: fixes: is "true": write true or false`},
+		{"fixes yes", header + "fixes: yes\n", `p.yaml:3: fixes: is "yes": write true or false`},
+		{"injected no list", header + "injectedContainers: istio-proxy\n", `p.yaml:3: injectedContainers: is "istio-proxy": write a list`},
+		{"injected number", header + "injectedContainers: [1]\n", `p.yaml:3: injectedContainers[0]: is 1: write text`},
+		{"no such rule", header + "rules:\n  no-readynes-probe: {level: warn}\n", "p.yaml:4: rules.no-readynes-probe: there is no such rule (did you mean no-readiness-probe?): podvet rules lists them"},
+		{"no such level", header + "rules:\n  bare-pod: {level: denny}\n", `p.yaml:4: rules.bare-pod.level: is "denny": write deny, warn, audit or off (did you mean deny?)`},
+		{"rule is a level", header + "rules:\n  bare-pod: warn\n", `p.yaml:4: rules.bare-pod: is "warn": write keys and values`},
+		{"no fix", header + "rules:\n  bare-pod: {fix: true}\n", "p.yaml:4: rules.bare-pod.fix: rule bare-pod has no fix: remove this"},
+		{"fix without template", header + "rules:\n  no-readiness-probe: {fix: true}\n", "p.yaml:4: rules.no-readiness-probe.fix: podvet invents no handler: promise one in params.template, a portName and a probe"},
+		{"no parameters", header + "rules:\n  bare-pod: {params: {x: 1}}\n", "p.yaml:4: rules.bare-pod.params: rule bare-pod has no parameters: remove this"},
+		{"unknown parameter", header + "rules:\n  startup-budget-too-long:\n    params:\n      maxSecond: 5\n", "p.yaml:6: rules.startup-budget-too-long.params.maxSecond: unknown key (did you mean maxSeconds?)"},
+		{"below the range", header + "rules:\n  startup-budget-too-long: {params: {maxSeconds: 0}}\n", "p.yaml:4: rules.startup-budget-too-long.params.maxSeconds: is 0: write a whole number of seconds from 1 to 2147483647"},
+		{"negative min", header + "rules:\n  startup-budget-too-short: {params: {minSeconds: -1}}\n", "p.yaml:4: rules.startup-budget-too-short.params.minSeconds: is -1: write a whole number of seconds from 0 to 2147483647"},
+		{"above the range", header + "rules:\n  startup-budget-too-long: {params: {maxSeconds: 2147483648}}\n", "p.yaml:4: rules.startup-budget-too-long.params.maxSeconds: is 2147483648: write a whole number from -2147483648 to 2147483647"},
+		{"no whole number", header + "rules:\n  startup-budget-too-long: {params: {maxSeconds: 1.5}}\n", "p.yaml:4: rules.startup-budget-too-long.params.maxSeconds: is 1.5: write a whole number"},
+		{"a duration", header + "rules:\n  startup-budget-too-long: {params: {maxSeconds: 5m}}\n", `p.yaml:4: rules.startup-budget-too-long.params.maxSeconds: is "5m": write a whole number`},
+		{"impossible restartPolicy", header + "rules:\n  restart-policy-not-allowed:\n    params:\n      allowed:\n        Deployment: [Never]\n",
+			`p.yaml:7: rules.restart-policy-not-allowed.params.allowed.Deployment[0]: "Never" can never be the restartPolicy of a Deployment: write Always`},
+		{"misspelt restartPolicy", header + "rules:\n  restart-policy-not-allowed: {params: {allowed: {Job: [Onfailure]}}}\n",
+			`p.yaml:4: rules.restart-policy-not-allowed.params.allowed.Job[0]: "Onfailure" can never be the restartPolicy of a Job: write OnFailure or Never`},
+		{"nothing allowed", header + "rules:\n  restart-policy-not-allowed: {params: {allowed: {Pod: []}}}\n",
+			"p.yaml:4: rules.restart-policy-not-allowed.params.allowed.Pod: is empty, so no pod could be created: name a restartPolicy or remove the entry"},
+		{"template without handler", header + "rules:\n  no-readiness-probe: {fix: true, params: {template: {portName: http, probe: {periodSeconds: 3}}}}\n",
+			"p.yaml:4: rules.no-readiness-probe.params.template.probe: has 0 handlers: write one of exec, httpGet, tcpSocket or grpc"},
+		{"template with another port", header + "rules:\n  no-liveness-probe: {fix: true, params: {template: {portName: http, probe: {tcpSocket: {port: web}}}}}\n",
+			`p.yaml:4: rules.no-liveness-probe.params.template.probe: asks port "web", but only "http" is sure to be declared: write port: http`},
+		{"template that the API server refuses", header + "rules:\n  no-liveness-probe: {params: {template: {portName: http, probe: {tcpSocket: {port: http}, successThreshold: 2}}}}\n",
+			"p.yaml:4: rules.no-liveness-probe.params.template.probe.successThreshold: is 2: a livenessProbe must have 1"},
+		{"template with a misspelt field", header + "rules:\n  no-liveness-probe: {params: {template: {portName: http, probe: {tcpSockets: {port: http}}}}}\n",
+			"p.yaml:4: rules.no-liveness-probe.params.template.probe.tcpSockets: unknown key (did you mean tcpSocket?)"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if diff := cmp.Diff([]string{c.want}, mistakes(t, c.text)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAllMistakesAtOnce(t *testing.T) {
+	text := header + `profile: strikt
+mode: on
+rules:
+  no-readynes-probe: {level: warn}
+  startup-budget-too-long: {level: denny, params: {maxSeconds: 0}}
+`
+	want := []string{
+		`p.yaml:3: profile: is "strikt": write minimal, recommended or strict (did you mean strict?)`,
+		`p.yaml:4: mode: is "on": write enforce, warn, audit or off (did you mean off?)`,
+		`p.yaml:6: rules.no-readynes-probe: there is no such rule (did you mean no-readiness-probe?): podvet rules lists them`,
+		`p.yaml:7: rules.startup-budget-too-long.level: is "denny": write deny, warn, audit or off (did you mean deny?)`,
+		`p.yaml:7: rules.startup-budget-too-long.params.maxSeconds: is 0: write a whole number of seconds from 1 to 2147483647`,
+	}
+	for range 5 { // the order must not be a map's
+		if diff := cmp.Diff(want, mistakes(t, text)); diff != "" {
+			t.Fatalf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestYAMLBomb(t *testing.T) {
+	var text strings.Builder
+	text.WriteString(header + "a: &a [x,x,x,x,x,x,x,x,x,x]\n")
+	for c := 'b'; c < 'l'; c++ {
+		prev := c - 1
+		fmt.Fprintf(&text, "%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n", c, c, prev, prev, prev, prev, prev, prev, prev, prev, prev, prev)
+	}
+	text.WriteString("injectedContainers: *k\n")
+	if got := mistakes(t, header+"injectedContainers: &a [*a]\n"); len(got) != 1 || !strings.HasSuffix(got[0], "injectedContainers[0]: is a list: write text") {
+		t.Errorf("an alias to itself: %q", got)
+	}
+	if got := mistakes(t, text.String()); len(got) == 0 || len(got) > 100 {
+		t.Errorf("%d mistakes", len(got))
+	}
+}
+
+func setting(t *testing.T, text, rule string) rules.Setting {
+	t.Helper()
+	p, err := policy.Load("p.yaml", []byte(header+text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range rules.Catalogue() {
+		if r.ID == rule {
+			return p.Settings()[i]
+		}
+	}
+	t.Fatalf("no rule %s", rule)
+	return rules.Setting{}
+}
+
+func TestSettings(t *testing.T) {
+	for _, c := range []struct {
+		text, rule string
+		level      rules.Level
+		fix        rules.FixMode
+	}{
+		{"", "no-startup-probe", rules.Warn, rules.DefaultFix},
+		{"profile: minimal", "no-startup-probe", rules.Off, rules.NoFix},
+		{"profile: strict", "no-startup-probe", rules.Deny, rules.DefaultFix},
+		{"fixes: false", "no-startup-probe", rules.Warn, rules.NoFix},
+		{"rules: {no-startup-probe: {fix: false}}", "no-startup-probe", rules.Warn, rules.NoFix},
+		{"rules: {no-startup-probe: {fix: true}}", "no-startup-probe", rules.Warn, rules.AskedFix},
+		{"rules: {no-startup-probe: {level: off}}", "no-startup-probe", rules.Off, rules.NoFix},
+		{"rules: {no-startup-probe: {level: off, fix: true}}", "no-startup-probe", rules.Off, rules.AskedFix},
+		{"{profile: minimal, rules: {no-startup-probe: {level: audit}}}", "no-startup-probe", rules.Audit, rules.DefaultFix},
+		{"rules: {startup-budget-too-short: {fix: true}}", "startup-budget-too-short", rules.Warn, rules.AskedFix},
+		{"", "startup-budget-too-short", rules.Warn, rules.NoFix},
+		{"mode: warn", "probe-port-unresolved", rules.Warn, rules.NoFix},
+		{"mode: audit", "probe-port-unresolved", rules.Audit, rules.NoFix},
+		{"mode: audit", "no-startup-probe", rules.Audit, rules.DefaultFix},
+		{"mode: off", "probe-port-unresolved", rules.Off, rules.NoFix},
+		{"{mode: off, rules: {no-startup-probe: {fix: true}}}", "no-startup-probe", rules.Off, rules.NoFix},
+	} {
+		text := strings.NewReplacer("{profile: minimal, rules: {no-startup-probe: {level: audit}}}", "profile: minimal\nrules: {no-startup-probe: {level: audit}}",
+			"{mode: off, rules: {no-startup-probe: {fix: true}}}", "mode: off\nrules: {no-startup-probe: {fix: true}}").Replace(c.text)
+		got := setting(t, text, c.rule)
+		if got.Level != c.level || got.Fix != c.fix {
+			t.Errorf("%q: %s has level %s and fix %d, want %s and %d", c.text, c.rule, got.Level, got.Fix, c.level, c.fix)
+		}
+	}
+}
+
+// TestParamsKeepOtherDefaults: a policy names only what it changes.
+func TestParamsKeepOtherDefaults(t *testing.T) {
+	got := fmt.Sprintf("%+v", setting(t, "rules: {no-startup-probe: {params: {minBootSeconds: 0}}}", "no-startup-probe").Params)
+	if want := "{MinBootSeconds:0 BudgetSeconds:300 PeriodSeconds:3}"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// TestDefaultPolicy: the text that people start from is what is in force without one.
+func TestDefaultPolicy(t *testing.T) {
+	built, err := policy.Load("default", []byte(header))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(built.Settings(), policy.Default().Settings()); diff != "" {
+		t.Errorf("(-a bare header +default.yaml):\n%s", diff)
+	}
+	if built.Workloads != policy.Default().Workloads {
+		t.Errorf("workloads %s and %s", built.Workloads, policy.Default().Workloads)
+	}
+	for _, name := range rules.DefaultInjected {
+		if !strings.Contains(string(policy.DefaultText), "- "+name+"\n") {
+			t.Errorf("default.yaml does not list %s", name)
+		}
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add(string(policy.DefaultText))
+	f.Add(header + "rules:\n  no-readiness-probe: {fix: true, params: {template: {portName: http, probe: {httpGet: {port: http}}}}}\n")
+	f.Add(header + "injectedContainers: &a [*a]\n")
+	f.Add(header + "rules: {no-readiness-probe: &a {fix: true}, no-liveness-probe: *a, bare-pod: *a}\n")
+	f.Add(header + "rules: {<<: {bare-pod: {level: off}}}\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := policy.Load("p.yaml", []byte(text))
+		if (p == nil) == (err == nil) {
+			t.Errorf("policy %v, error %v", p, err)
+		}
+		if err != nil && strings.TrimSpace(err.Error()) == "" {
+			t.Error("an error without a word")
+		}
+	})
+}
