@@ -18,7 +18,8 @@ build: ## build bin/podvet
 
 .PHONY: run
 run: build ## serve without a cluster, send the pods in examples/, go on serving until Ctrl-C
-	@$(GO) run ./examples/send -start bin/podvet examples/*.yaml
+	@$(GO) build -o bin/send ./examples/send
+	@exec bin/send -start bin/podvet examples/*.yaml
 
 .PHONY: test
 test: ## all tests but the longest
