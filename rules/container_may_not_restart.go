@@ -14,7 +14,7 @@ var _ = register(ForContainer(Rule{
 	Who:    Who{Containers: App, Owners: Controllers},
 }, None{},
 	func(p *Pass, _ None) {
-		code, stops := stopsForGood(p.Container.Container)
+		code, stops := stopsForGood(p.Spec, p.Container.Container)
 		if stops && !nothingRestarts(p.Spec) {
 			p.Report("restartPolicy", "restartPolicy %s: it stops for good on exit code %d, while the %s expects it to run: write restartPolicy Always",
 				*p.Container.RestartPolicy, code, p.OwnerKind)
@@ -23,25 +23,36 @@ var _ = register(ForContainer(Rule{
 ))
 
 // stopsForGood finds the lowest exit code after which the container's own policy and rules do not restart it.
-func stopsForGood(c *corev1.Container) (code int32, stops bool) {
-	switch {
-	case hasRestartPolicy(c, corev1.ContainerRestartPolicyNever):
-	case hasRestartPolicy(c, corev1.ContainerRestartPolicyOnFailure):
-		// Only 0 ends it: any failure restarts it.
-		return 0, !ruleRestarts(c, 0)
-	default:
+// Without a policy of its own it follows the pod's, which a controller has at Always.
+func stopsForGood(spec *corev1.PodSpec, c *corev1.Container) (code int32, stops bool) {
+	if c.RestartPolicy == nil || *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
 		return 0, false
 	}
 	for code := range int32(256) {
-		if !ruleRestarts(c, code) {
+		if !Restarts(spec, c, code) {
 			return code, true
 		}
 	}
 	return 0, false
 }
 
+// Restarts tells whether the kubelet restarts a container that ends by itself with an exit code: the rules
+// decide, then the container's policy, then the pod's (K pkg/api/v1/pod/util.go ContainerShouldRestart).
+func Restarts(spec *corev1.PodSpec, c *corev1.Container, code int32) bool {
+	if ruleRestarts(c, code) {
+		return true
+	}
+	switch effectiveRestartPolicy(spec, c) {
+	case corev1.RestartPolicyNever:
+		return false
+	case corev1.RestartPolicyOnFailure:
+		return code != 0
+	}
+	return true
+}
+
 // ruleRestarts tells whether one of the container's restartPolicyRules restarts it, alone or with all others,
-// on an exit code. Rules count only beside a restartPolicy (K pkg/api/v1/pod/util.go ContainerShouldRestart).
+// on an exit code. Rules count only beside a restartPolicy.
 func ruleRestarts(c *corev1.Container, code int32) bool {
 	return c.RestartPolicy != nil && slices.ContainsFunc(c.RestartPolicyRules, func(r corev1.ContainerRestartRule) bool {
 		if r.ExitCodes == nil {

@@ -80,7 +80,7 @@ func reachesTCP(probe Probe) bool {
 	if !ok {
 		return false
 	}
-	number, ok := resolve(probe.Container.Container, ref)
+	number, ok := ResolvePort(probe.Container.Container, ref)
 	if !ok {
 		return false
 	}

@@ -2,7 +2,6 @@ package rules
 
 import (
 	"slices"
-	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -136,13 +135,13 @@ func (p Probe) Unresolved() (name string, unresolved bool) {
 	if !ok || ref.Type != intstr.String || p.Host() != "" {
 		return "", false
 	}
-	_, resolved := resolve(p.Container.Container, ref)
+	_, resolved := ResolvePort(p.Container.Container, ref)
 	return ref.StrVal, !resolved
 }
 
-// resolve finds the number of a port as the kubelet does: a name is looked up in that container's own ports,
-// whatever their protocol, and a name that is a number counts as the number (K pkg/probe/util.go).
-func resolve(c *corev1.Container, ref intstr.IntOrString) (int32, bool) {
+// ResolvePort finds the number of a port as the kubelet does: a name is looked up in that container's own ports,
+// whatever their protocol (K pkg/probe/util.go).
+func ResolvePort(c *corev1.Container, ref intstr.IntOrString) (int32, bool) {
 	if ref.Type == intstr.Int {
 		return ref.IntVal, validPort(int64(ref.IntVal))
 	}
@@ -151,8 +150,7 @@ func resolve(c *corev1.Container, ref intstr.IntOrString) (int32, bool) {
 			return c.Ports[i].ContainerPort, validPort(int64(c.Ports[i].ContainerPort))
 		}
 	}
-	n, err := strconv.ParseInt(ref.StrVal, 10, 32)
-	return int32(n), err == nil && validPort(n)
+	return 0, false
 }
 
 func validPort(n int64) bool { return n > 0 && n < 65536 }
@@ -189,8 +187,8 @@ func SameHandler(a, b Probe) bool {
 }
 
 func samePort(p Probe, a, b intstr.IntOrString) bool {
-	x, okX := resolve(p.Container.Container, a)
-	y, okY := resolve(p.Container.Container, b)
+	x, okX := ResolvePort(p.Container.Container, a)
+	y, okY := ResolvePort(p.Container.Container, b)
 	return okX && okY && x == y
 }
 
