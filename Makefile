@@ -21,10 +21,26 @@ run: build ## serve without a cluster, send the pods in examples/, go on serving
 	@$(GO) build -o bin/send ./examples/send
 	@exec bin/send -start bin/podvet examples/*.yaml
 
+# PORT is that of the demonstration's API server, 0 for any free one.
+PORT ?= 0
+.PHONY: demo
+demo: build ## a real control plane with podvet: create the examples, leave it running to try your own
+	@$(GO) build -o bin/demo ./test/demo
+	@bin/demo -podvet bin/podvet -port $(PORT)
+
+.PHONY: demo-stop
+demo-stop: ## end what make demo left running
+	@$(GO) build -o bin/demo ./test/demo
+	@bin/demo stop
+
+.PHONY: control-plane
+control-plane: ## build the control plane for tests, once: some 8 minutes on 2 cores
+	@$(GO) run ./test/cluster/build
+
 .PHONY: test
-test: ## all tests but the longest
+test: control-plane ## all tests but the longest
 	$(GO) vet ./...
-	$(GO) test ./...
+	$(GO) test -parallel 8 -timeout 20m ./...
 	$(GO) test -race ./webhook ./certs
 	cd test/parity && $(GO) vet ./... && $(GO) test ./...
 

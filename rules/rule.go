@@ -194,15 +194,16 @@ type where struct {
 const MaxLine = 200
 
 // String is the finding as people read it: one line of at most MaxLine characters that ends with the rule's id.
-// Where it is too long the container's name is shortened first, for the advice stands at the end.
+// Where it is too long the container's name is shortened first, in its middle, for the advice stands at the
+// end of the text, and names that differ mostly do so at one of their ends.
 func (f Finding) String() string {
 	id := " [" + f.Rule.ID + "]"
 	text := f.Text
 	if f.Container != "" {
 		name := strconv.Quote(f.Container)
 		room := MaxLine - len("container : ") - len(id) - utf8.RuneCountInString(f.Text)
-		if room = max(room, 16); utf8.RuneCountInString(name) > room {
-			name = truncate(name, room-1) + `"`
+		if runes := []rune(name); len(runes) > max(room, 24) {
+			name = string(runes[:max(room, 24)-12]) + "…" + string(runes[len(runes)-11:])
 		}
 		text = "container " + name + ": " + f.Text
 	}

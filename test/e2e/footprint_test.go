@@ -1,0 +1,129 @@
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/podvet/podvet/rules/policy"
+)
+
+// TestAuditLog: what podvet found and did stands in the API server's audit log.
+func TestAuditLog(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t, "main")
+	must(t, ns, "{apiVersion: v1, kind: Pod, metadata: {name: fixed}, spec: {containers: [{name: app, image: i, livenessProbe: {exec: {command: [x]}, initialDelaySeconds: 5, periodSeconds: 5}}]}}", "create", "-f", "-")
+	if _, _, ok := kubectl(t, ns, badPod, "create", "-f", "-"); ok {
+		t.Fatal("the bad pod is admitted")
+	}
+	hash := policy.Default().Hash
+	want := map[string]map[string]string{
+		"fixed": {
+			"mutate.podvet.dev/policy": hash, "mutate.podvet.dev/fixed": "exec-probe-short-timeout/app",
+			"validate.podvet.dev/policy": hash, "validate.podvet.dev/findings": "warn no-readiness-probe/app,warn no-startup-probe/app,audit bare-pod/",
+		},
+		"bad": {
+			"mutate.podvet.dev/policy":   hash,
+			"validate.podvet.dev/policy": hash, "validate.podvet.dev/findings": "deny probe-port-unresolved/app,audit bare-pod/",
+		},
+	}
+	var got map[string]map[string]string
+	if !Await(t.Context(), 20*time.Second, func() bool { got = podvetAnnotations(t, ns); return len(got) == len(want) }) {
+		t.Logf("only %d events", len(got))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("annotations (-want +got):\n%s", diff)
+	}
+}
+
+// podvetAnnotations reads from the audit log what podvet said of each pod in a namespace.
+func podvetAnnotations(t *testing.T, ns string) map[string]map[string]string {
+	t.Helper()
+	file, err := os.Open(api.AuditLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	said := map[string]map[string]string{}
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var event struct {
+			Verb        string
+			ObjectRef   struct{ Resource, Namespace, Name, Subresource string }
+			Annotations map[string]string
+		}
+		if json.Unmarshal(lines.Bytes(), &event) != nil || event.Verb != "create" || event.ObjectRef.Namespace != ns || event.ObjectRef.Resource != "pods" {
+			continue
+		}
+		notes := map[string]string{}
+		for key, value := range event.Annotations {
+			if strings.Contains(key, "podvet.dev/") && !strings.Contains(key, "webhook.admission.k8s.io") {
+				notes[key] = value
+			}
+		}
+		said[event.ObjectRef.Name] = notes
+	}
+	return said
+}
+
+// collector keeps every warning header of a client, as it came.
+type collector struct {
+	sync.Mutex
+	texts []string
+}
+
+func (c *collector) HandleWarningHeader(_ int, _ string, text string) {
+	c.Lock()
+	defer c.Unlock()
+	c.texts = append(c.texts, text)
+}
+
+// TestWarningsArriveOnceAndWhole: many findings, with the longest names there can be.
+func TestWarningsArriveOnceAndWhole(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t, "main")
+	seen := &collector{}
+	config := rest.CopyConfig(api.Config)
+	config.WarningHandler = seen
+	client := kubernetes.NewForConfigOrDie(config)
+	var containers []corev1.Container
+	for i := range 10 {
+		name := fmt.Sprintf("%s-%d", strings.Repeat("x", 61), i)
+		containers = append(containers, corev1.Container{Name: name, Image: "i"})
+	}
+	_, err := client.CoreV1().Pods(ns).Create(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "long"}, Spec: corev1.PodSpec{Containers: containers}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(seen.texts) != 10 {
+		t.Fatalf("%d warnings: %q", len(seen.texts), seen.texts)
+	}
+	slices.Sort(seen.texts)
+	for _, text := range seen.texts {
+		if !strings.HasPrefix(text, `container "xxxxxxxxxx`) || !strings.HasSuffix(text, "[no-readiness-probe]") {
+			t.Errorf("%d characters: %q", len(text), text)
+		}
+	}
+	// An eleventh and more are counted.
+	for i := range 3 {
+		containers = append(containers, corev1.Container{Name: fmt.Sprintf("more-%d", i), Image: "i"})
+	}
+	seen.texts = nil
+	_, err = client.CoreV1().Pods(ns).Create(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "longer"}, Spec: corev1.PodSpec{Containers: containers}}, metav1.CreateOptions{})
+	if err != nil || len(seen.texts) != 11 || !slices.Contains(seen.texts, "podvet: 3 more warnings") {
+		t.Errorf("%v: %q", err, seen.texts)
+	}
+}

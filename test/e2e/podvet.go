@@ -1,0 +1,230 @@
+// Package e2e runs podvet beside a real control plane, for the tests in this folder and for the demonstration.
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"text/template"
+	"time"
+
+	"github.com/podvet/podvet/certs"
+	"github.com/podvet/podvet/test/cluster"
+)
+
+// Build builds podvet with build tags. It must be called from within the repository.
+func Build(ctx context.Context, binary string, tags ...string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags", strings.Join(tags, ","), "-o", binary, "github.com/podvet/podvet/cmd/podvet")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building podvet: %w: %s", err, out)
+	}
+	return nil
+}
+
+// Podvet is a running `podvet serve --local`.
+type Podvet struct {
+	URL     string
+	CA      []byte // PEM
+	Metrics string // URL of its metrics
+	Log     string // file of its standard error
+	Process *os.Process
+
+	cmd *exec.Cmd
+}
+
+// Serve starts podvet with its files in dir and returns once it serves. policyFile may be empty.
+func Serve(ctx context.Context, binary, dir, policyFile string) (*Podvet, error) {
+	port, err := freePort(ctx)
+	if err != nil {
+		return nil, err
+	}
+	metrics, err := freePort(ctx)
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"serve", "--local", "--cert-dir", filepath.Join(dir, "certs"), "--port", strconv.Itoa(port),
+		"--metrics-address", net.JoinHostPort("127.0.0.1", strconv.Itoa(metrics))}
+	if policyFile != "" {
+		args = append(args, "--policy", policyFile)
+	}
+	log, err := os.OpenFile(filepath.Join(dir, "podvet.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close() // podvet has its own
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Stderr = log
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cluster.StartChild(cmd); err != nil {
+		return nil, err
+	}
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		_ = cmd.Wait()
+		said, _ := os.ReadFile(log.Name())
+		return nil, fmt.Errorf("podvet did not start: %s", bytes.TrimSpace(said))
+	}
+	ca, err := os.ReadFile(filepath.Join(dir, "certs", certs.CAFile))
+	if err != nil {
+		return nil, err
+	}
+	return &Podvet{URL: "https://127.0.0.1:" + strconv.Itoa(port), CA: ca, Metrics: "http://127.0.0.1:" + strconv.Itoa(metrics) + "/metrics",
+		Log: log.Name(), Process: cmd.Process, cmd: cmd}, nil
+}
+
+// Stop ends podvet as the kubelet would and waits for it.
+func (p *Podvet) Stop() error {
+	if err := p.Process.Signal(syscall.SIGTERM); errors.Is(err, os.ErrProcessDone) {
+		return nil
+	}
+	return p.cmd.Wait()
+}
+
+func freePort(ctx context.Context) (int, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port, nil
+}
+
+// Registration is a pair of webhook configurations.
+type Registration struct {
+	Name          string // of both configurations
+	URL           string
+	CA            []byte
+	FailurePolicy string // Ignore or Fail
+	Timeout       int    // seconds
+	Selector      string // namespaces with the label podvet-test of this value; "" for all namespaces but kube-system
+	Versions      string // admissionReviewVersions; "" for v1
+}
+
+var configurations = template.Must(template.New("").Parse(`
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingWebhookConfiguration
+metadata:
+  name: {{.Name}}
+webhooks:
+- name: mutate.podvet.dev
+  rules:
+  - {apiGroups: [""], apiVersions: [v1], resources: [pods], operations: [CREATE]}
+  reinvocationPolicy: IfNeeded
+  {{- template "common" .With "/mutate"}}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata:
+  name: {{.Name}}
+webhooks:
+- name: validate.podvet.dev
+  rules:
+  - {apiGroups: [""], apiVersions: [v1], resources: [pods], operations: [CREATE]}
+  - {apiGroups: [""], apiVersions: [v1], resources: [replicationcontrollers], operations: [CREATE, UPDATE]}
+  - {apiGroups: [apps], apiVersions: [v1], resources: [deployments, replicasets, statefulsets, daemonsets], operations: [CREATE, UPDATE]}
+  - {apiGroups: [batch], apiVersions: [v1], resources: [jobs, cronjobs], operations: [CREATE, UPDATE]}
+  {{- template "common" .With "/validate"}}
+{{define "common"}}
+  admissionReviewVersions: [{{or .Versions "v1"}}]
+  sideEffects: None
+  failurePolicy: {{.FailurePolicy}}
+  timeoutSeconds: {{.Timeout}}
+  clientConfig: {url: "{{.URL}}", caBundle: {{.Bundle}}}
+  {{- if .Selector}}
+  namespaceSelector: {matchLabels: {podvet-test: "{{.Selector}}"}}
+  {{- else}}
+  namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: NotIn, values: [kube-system]}]}
+  {{- end}}
+{{- end}}`))
+
+// With is the registration as one of the two webhooks has it.
+func (r Registration) With(path string) any {
+	r.URL += path
+	return struct {
+		Registration
+		Bundle string
+	}{r, base64.StdEncoding.EncodeToString(r.CA)}
+}
+
+// Register writes the pair of webhook configurations.
+func Register(ctx context.Context, c *cluster.Cluster, r Registration) error {
+	var manifests bytes.Buffer
+	if err := configurations.Execute(&manifests, r); err != nil {
+		return err
+	}
+	return Apply(ctx, c, &manifests)
+}
+
+// AwaitAsked returns once the API server asks podvet about the pods of a namespace: it follows a changed
+// configuration after a moment.
+func (p *Podvet) AwaitAsked(ctx context.Context, c *cluster.Cluster, namespace string) error {
+	asked := func() bool {
+		before := p.Reviews()
+		_, _, _ = c.Kubectl(ctx, "run", "probe", "--image=i", "-n", namespace, "--dry-run=server")
+		return p.Reviews() == before+2 // /mutate and /validate
+	}
+	if !Await(ctx, 30*time.Second, asked) {
+		return fmt.Errorf("the API server does not ask podvet about the namespace %s: podvet's log is %s", namespace, p.Log)
+	}
+	return nil
+}
+
+var reviewCount = regexp.MustCompile(`(?m)^podvet_reviews_total\{[^}]*\} (\d+)$`)
+
+// Reviews is how many reviews podvet has answered, -1 when it does not say.
+func (p *Podvet) Reviews() int {
+	client := http.Client{Timeout: 5 * time.Second}
+	resp, err := client.Get(p.Metrics)
+	if err != nil {
+		return -1
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return -1
+	}
+	sum := 0
+	for _, match := range reviewCount.FindAllStringSubmatch(string(text), -1) {
+		n, _ := strconv.Atoi(match[1])
+		sum += n
+	}
+	return sum
+}
+
+// Apply is kubectl apply of what it reads.
+func Apply(ctx context.Context, c *cluster.Cluster, manifests io.Reader) error {
+	cmd := c.KubectlCommand(ctx, "apply", "-f", "-")
+	cmd.Stdin = manifests
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("kubectl apply: %w: %s", err, out)
+	}
+	return nil
+}
+
+// Await calls condition until it is true.
+func Await(ctx context.Context, limit time.Duration, condition func() bool) bool {
+	deadline := time.Now().Add(limit)
+	for time.Now().Before(deadline) && ctx.Err() == nil {
+		if condition() {
+			return true
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return false
+}
