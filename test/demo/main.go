@@ -53,7 +53,7 @@ func main() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo: "+err.Error())
 		stop()
-		os.Exit(1) //nolint:gocritic // stop has been called
+		os.Exit(1)
 	}
 }
 
