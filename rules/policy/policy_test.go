@@ -69,7 +69,7 @@ func TestMistakes(t *testing.T) {
 		{"nothing allowed", header + "rules:\n  restart-policy-not-allowed: {params: {allowed: {Pod: []}}}\n",
 			"p.yaml:4: rules.restart-policy-not-allowed.params.allowed.Pod: is empty, so no pod could be created: name a restartPolicy or remove the entry"},
 		{"template without handler", header + "rules:\n  no-readiness-probe: {fix: true, params: {template: {portName: http, probe: {periodSeconds: 3}}}}\n",
-			"p.yaml:4: rules.no-readiness-probe.params.template.probe: has 0 handlers: write one of exec, httpGet, tcpSocket or grpc"},
+			"p.yaml:4: rules.no-readiness-probe.params.template.probe: has no handler: write one of exec, httpGet, tcpSocket, grpc or, in a hook, sleep"},
 		{"template with another port", header + "rules:\n  no-liveness-probe: {fix: true, params: {template: {portName: http, probe: {tcpSocket: {port: web}}}}}\n",
 			`p.yaml:4: rules.no-liveness-probe.params.template.probe: asks port "web", but only "http" is sure to be declared: write port: http`},
 		{"template that the API server refuses", header + "rules:\n  no-liveness-probe: {params: {template: {portName: http, probe: {tcpSocket: {port: http}, successThreshold: 2}}}}\n",

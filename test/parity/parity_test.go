@@ -55,6 +55,7 @@ func objects(t *testing.T, random int) map[string]rules.Object {
 	kinds := [][2]string{{"apps/v1", "Deployment"}, {"apps/v1", "ReplicaSet"}, {"apps/v1", "StatefulSet"}, {"apps/v1", "DaemonSet"},
 		{"v1", "ReplicationController"}, {"batch/v1", "Job"}, {"batch/v1", "CronJob"}}
 	for i := range random {
+		generator.Valid = i%2 == 0
 		pod := generator.Pod()
 		all["random "+strconv.Itoa(i)] = pod
 		kind := kinds[i%len(kinds)]
