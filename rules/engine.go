@@ -13,6 +13,29 @@ type Result struct {
 	Findings []Finding       // about what is left after the fixes, in catalogue order
 	Fixed    []Fixed         // in the order of the fixes
 	Spec     *corev1.PodSpec // the repaired one; the input's own where nothing was fixed
+
+	subject *Subject // that the findings are about
+	plan    *Plan
+}
+
+// Fixable tells whether the finding's rule, its fix on or off, would end it.
+func (r Result) Fixable(f Finding) bool {
+	if !f.Rule.hasFix {
+		return false
+	}
+	_, fix := f.Rule.bind(r.plan.params[f.Rule.index])
+	p := Pass{Subject: r.subject, plan: r.plan, quiet: true}
+	p.each(f.Rule, func() {
+		if p.containerName() == f.Container {
+			p.try(&step{rule: f.Rule, asked: true, run: fix})
+		}
+	})
+	if p.Subject == r.subject {
+		return false
+	}
+	return !slices.ContainsFunc(Judge(p.Subject, r.plan), func(g Finding) bool {
+		return g.Rule == f.Rule && g.Path() == f.Path()
+	})
 }
 
 // Vet applies the plan's fixes and judges what is left. It never changes the subject. With a dry plan it
@@ -20,9 +43,9 @@ type Result struct {
 func Vet(s *Subject, plan *Plan) Result {
 	fixed, repaired := Fix(s, plan)
 	if plan.dry {
-		return Result{Findings: Judge(s, plan), Fixed: fixed, Spec: s.Spec}
+		repaired = s
 	}
-	return Result{Findings: Judge(repaired, plan), Fixed: fixed, Spec: repaired.Spec}
+	return Result{Findings: Judge(repaired, plan), Fixed: fixed, Spec: repaired.Spec, subject: repaired, plan: plan}
 }
 
 // Judge finds the defects of a pod as it is.

@@ -133,6 +133,9 @@ func templateSubject(kind string, owner Owners, meta *metav1.ObjectMeta, templat
 	return s
 }
 
+// Path is the pod spec's place in the object, such as spec.template.spec.
+func (s *Subject) Path() string { return s.path }
+
 func (s *Subject) name(meta *metav1.ObjectMeta) {
 	s.Name, s.Namespace = meta.Name, meta.Namespace
 	if s.Name == "" {

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -14,8 +15,11 @@ import (
 	"github.com/podvet/podvet/rules/policy"
 )
 
-// exitFailed is the exit status when podvet could not do what it was asked.
-const exitFailed = 2
+// Exit statuses: 1 is for what was found, 2 for what could not be done.
+const (
+	exitFound  = 1
+	exitFailed = 2
+)
 
 func main() {
 	os.Exit(run(os.Args))
@@ -30,9 +34,13 @@ func run(args []string) int {
 	if err == nil {
 		return 0
 	}
-	if mistakes, ok := err.(policy.Errors); ok { //nolint:errorlint // only where they are all there is to say
-		fmt.Fprintln(os.Stderr, mistakes) // each line starts with its place
-	} else {
+	switch err.(type) { //nolint:errorlint // only where they are all there is to say
+	case policy.Errors, problemList:
+		fmt.Fprintln(os.Stderr, err) // each line starts with its place
+	default:
+		if errors.Is(err, errFound) {
+			return exitFound
+		}
 		fmt.Fprintln(os.Stderr, "podvet: "+err.Error())
 	}
 	return exitFailed
@@ -54,6 +62,6 @@ func newRoot(name string) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w: %s --help lists the flags", err, cmd.CommandPath())
 	})
-	root.AddCommand(newServe(), newExplain(), newRules(), newPolicy(), newVersion())
+	root.AddCommand(newCheck(), newFix(), newServe(), newExplain(), newRules(), newPolicy(), newVersion())
 	return root
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
+	"errors"
 	"reflect"
 	"slices"
 
@@ -119,6 +120,41 @@ func Load(file string, text []byte) (*Policy, error) {
 	p := &Policy{Workloads: doc.Workloads, Hash: hex.EncodeToString(sum[:6]), doc: doc}
 	p.plan = rules.NewPlan(p.Settings(), doc.InjectedContainers, doc.Mode == ModeAudit)
 	return p, nil
+}
+
+// WithProfile is the policy with another profile in place of its own.
+func (p *Policy) WithProfile(profile rules.Profile) *Policy {
+	other := *p
+	other.doc.Profile = profileName(profile.String())
+	other.plan = rules.NewPlan(other.Settings(), other.doc.InjectedContainers, other.doc.Mode == ModeAudit)
+	return &other
+}
+
+// LoadManifest reads a policy document, or a ConfigMap that holds one under the key policy.yaml.
+func LoadManifest(file string, text []byte) (*Policy, error) {
+	var manifest struct {
+		Kind string    `yaml:"kind"`
+		Data yaml.Node `yaml:"data"`
+	}
+	if yaml.Unmarshal(text, &manifest) != nil || manifest.Kind != "ConfigMap" {
+		return Load(file, text)
+	}
+	for i := 0; i+1 < len(manifest.Data.Content); i += 2 {
+		key, value := manifest.Data.Content[i], manifest.Data.Content[i+1]
+		if key.Value != "policy.yaml" {
+			continue
+		}
+		p, err := Load(file, []byte(value.Value))
+		if mistakes, ok := errors.AsType[Errors](err); ok && value.Style&yaml.LiteralStyle != 0 {
+			for i := range mistakes { // the text starts on the line after the key
+				if mistakes[i].Line > 0 {
+					mistakes[i].Line += value.Line
+				}
+			}
+		}
+		return p, err
+	}
+	return nil, Errors{{File: file, Path: "data", Text: "the ConfigMap has no key policy.yaml: write the policy under it"}}
 }
 
 // header demands the version and the kind.

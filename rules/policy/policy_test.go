@@ -212,3 +212,35 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// TestConfigMap: a policy in a ConfigMap is read where it stands, and its mistakes have the file's lines.
+func TestConfigMap(t *testing.T) {
+	wrap := func(policy string) string {
+		return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: p}\ndata:\n  policy.yaml: |\n    " + strings.ReplaceAll(strings.TrimSpace(policy), "\n", "\n    ") + "\n"
+	}
+	p, err := policy.LoadManifest("cm.yaml", []byte(wrap(header+"profile: strict")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	strict, err := policy.Load("x", []byte(header+"profile: strict"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strict.Settings(), p.Settings()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(strict.Settings(), policy.Default().WithProfile(rules.Strict).Settings()); diff != "" {
+		t.Errorf("WithProfile: %s", diff)
+	}
+	_, err = policy.LoadManifest("cm.yaml", []byte(wrap(header+"profile: strikt")))
+	if err == nil || !strings.HasPrefix(err.Error(), "cm.yaml:8: profile: ") {
+		t.Errorf("%v", err)
+	}
+	_, err = policy.LoadManifest("cm.yaml", []byte("apiVersion: v1\nkind: ConfigMap\ndata: {other: x}\n"))
+	if err == nil || !strings.Contains(err.Error(), "no key policy.yaml") {
+		t.Errorf("%v", err)
+	}
+	if _, err = policy.LoadManifest("p.yaml", []byte(header)); err != nil {
+		t.Errorf("a plain document: %v", err)
+	}
+}

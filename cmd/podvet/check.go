@@ -1,0 +1,164 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/podvet/podvet/cmd/podvet/internal/manifest"
+	"github.com/podvet/podvet/cmd/podvet/internal/report"
+	"github.com/podvet/podvet/rules"
+	"github.com/podvet/podvet/rules/policy"
+)
+
+// policyFlags choose the policy for files.
+type policyFlags struct{ file, profile string }
+
+func (f *policyFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.file, "policy", "", "policy `FILE`, a document or a ConfigMap that holds one (default: the built-in policy)")
+	_ = cmd.MarkFlagFilename("policy", "yaml", "yml")
+}
+
+func (f *policyFlags) load() (*policy.Policy, error) {
+	p := policy.Default()
+	if f.file != "" {
+		text, err := os.ReadFile(f.file)
+		if err != nil {
+			return nil, fmt.Errorf("the policy cannot be read: %w", err)
+		}
+		if p, err = policy.LoadManifest(f.file, text); err != nil {
+			return nil, err
+		}
+	}
+	if f.profile == "" {
+		return p, nil
+	}
+	profile, ok := rules.ParseProfile(f.profile)
+	if !ok {
+		return nil, fmt.Errorf("--profile %s is no profile: write minimal, recommended or strict", f.profile)
+	}
+	return p.WithProfile(profile), nil
+}
+
+func newCheck() *cobra.Command {
+	var policyOf policyFlags
+	failOn, output := "", ""
+	cmd := &cobra.Command{
+		Use:   "check [FILE|DIR|-]...",
+		Short: "Judge manifests: files, folders, or standard input",
+		Long: `Judge manifests by the rules that the webhook follows: multi-document YAML, JSON and Lists, from files, from
+the *.yaml, *.yml and *.json files in folders, or from standard input.
+
+The API server's defaults are applied first, and fixes that the policy turns on are taken as applied. What the
+API server would refuse is reported as invalid input. Objects that podvet does not vet, and pods whose owner is in
+the same input, are passed over and counted.
+
+Exit status: 0 nothing at or above --fail-on, 1 something, 2 not all of the work could be done.`,
+		Example: `  podvet check deploy/
+  helm template ./chart | podvet check -
+  kubectl get pods,deploy,sts,ds,jobs,cronjobs -A -o json | podvet check -`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return check(cmd, args, &policyOf, failOn, output)
+		},
+	}
+	policyOf.register(cmd)
+	cmd.Flags().StringVar(&policyOf.profile, "profile", "", "`PROFILE` in place of the policy's: minimal, recommended or strict")
+	cmd.Flags().StringVar(&failOn, "fail-on", "deny", "`LEVEL` from which findings fail the command: deny or warn")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "`FORMAT`: "+strings.Join(report.Formats, ", "))
+	fixed := func(words ...string) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
+	}
+	_ = cmd.RegisterFlagCompletionFunc("profile", fixed("minimal", "recommended", "strict"))
+	_ = cmd.RegisterFlagCompletionFunc("fail-on", fixed("deny", "warn"))
+	_ = cmd.RegisterFlagCompletionFunc("output", fixed(report.Formats...))
+	return cmd
+}
+
+func check(cmd *cobra.Command, args []string, policyOf *policyFlags, failOn, output string) error {
+	if failOn != "deny" && failOn != "warn" {
+		return fmt.Errorf("--fail-on %s is no level to fail on: write deny or warn", failOn)
+	}
+	if !slices.Contains(report.Formats, output) {
+		return fmt.Errorf("-o %s is no output format: write %s", output, strings.Join(report.Formats, ", "))
+	}
+	p, err := policyOf.load()
+	if err != nil {
+		return err
+	}
+	tell, done := progress(cmd.ErrOrStderr())
+	found, problems := judgeAll(args, cmd.InOrStdin(), p, tell)
+	done()
+	if err := found.Write(cmd.OutOrStdout(), output, terminal(cmd.OutOrStdout())); err != nil {
+		return err
+	}
+	if err := allProblems(problems); err != nil {
+		return err
+	}
+	if found.Summary.Deny > 0 || failOn == "warn" && found.Summary.Warn > 0 {
+		return errFound
+	}
+	return nil
+}
+
+// problemList ends a command that could not do all of its work.
+type problemList []manifest.Problem
+
+func (l problemList) Error() string {
+	lines := make([]string, len(l))
+	for i := range l {
+		lines[i] = l[i].Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+func allProblems(problems []manifest.Problem) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	return problemList(problems)
+}
+
+// errFound ends a command whose output says already what was found.
+var errFound = errors.New("something was found")
+
+// terminal is how to write to what may be a terminal.
+func terminal(w io.Writer) report.Options {
+	o := report.Options{Version: version()}
+	file, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return o
+	}
+	o.Color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	if width, _, err := term.GetSize(int(file.Fd())); err == nil && width >= 40 {
+		o.Width = width
+	}
+	return o
+}
+
+// progress tells a person at a terminal who has waited for two seconds how far it is.
+func progress(w io.Writer) (tell, done func()) {
+	file, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return func() {}, func() {}
+	}
+	next, documents, said := time.Now().Add(2*time.Second), 0, false
+	tell = func() {
+		if documents++; documents%64 != 0 || time.Now().Before(next) {
+			return
+		}
+		next, said = time.Now().Add(time.Second/2), true
+		_, _ = fmt.Fprintf(w, "\r%d documents", documents)
+	}
+	return tell, func() {
+		if said {
+			_, _ = fmt.Fprint(w, "\r\x1b[K")
+		}
+	}
+}

@@ -1,0 +1,464 @@
+package manifest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/podvet/podvet/rules"
+)
+
+// Document is one object of a manifest.
+type Document struct {
+	File       string
+	Line       int // of the object
+	APIVersion string
+	Kind       string
+	Object     rules.Object // nil for a kind that podvet does not vet
+
+	root  *yaml.Node
+	lines int    // to add to the nodes' lines
+	text  []byte // that the nodes' places are in
+	json  bool   // that it is JSON
+	index int    // among the objects of the text
+}
+
+// maxNodes bounds what the aliases of a document can expand to.
+const maxNodes = 1 << 20
+
+// Parse reads the objects of a chunk, of a List each of its items. What cannot be read is a Problem; the rest
+// is still returned.
+func Parse(c Chunk) ([]*Document, []Problem) {
+	root, problem := parseNode(c)
+	if problem != nil {
+		return nil, []Problem{*problem}
+	}
+	if root == nil { // nothing but comments
+		return nil, nil
+	}
+	d := parser{Chunk: c}
+	each(root, d.object)
+	return d.docs, d.problems
+}
+
+type parser struct {
+	Chunk
+	docs     []*Document
+	problems []Problem
+}
+
+func (p *parser) fail(n *yaml.Node, format string, args ...any) {
+	p.problems = append(p.problems, Problem{p.File, p.Line - 1 + n.Line, fmt.Sprintf(format, args...)})
+}
+
+// each visits the objects of a tree, those of a List one by one.
+func each(n *yaml.Node, visit func(*yaml.Node)) {
+	n = resolve(n)
+	list := n
+	if n.Kind == yaml.MappingNode && strings.HasSuffix(scalar(n, "kind"), "List") {
+		if items := field(n, "items"); items != nil {
+			list = resolve(items)
+		}
+	}
+	if list.Kind != yaml.SequenceNode {
+		visit(n)
+		return
+	}
+	for _, item := range list.Content {
+		each(item, visit)
+	}
+}
+
+// object reads one object.
+func (p *parser) object(n *yaml.Node) {
+	if n.Kind != yaml.MappingNode {
+		if n.Tag != "!!null" {
+			p.fail(n, "is no object: a manifest has apiVersion, kind and metadata")
+		}
+		return
+	}
+	d := &Document{File: p.File, Line: p.Line - 1 + n.Line, root: n, lines: p.Line - 1, text: p.Text, json: p.JSON, index: len(p.docs),
+		APIVersion: scalar(n, "apiVersion"), Kind: scalar(n, "kind")}
+	p.docs = append(p.docs, d)
+	if d.Object = rules.NewObject(d.APIVersion, d.Kind); d.Object == nil {
+		return
+	}
+	text := toJSON{}
+	if err := text.append(n); err != nil {
+		d.Object = nil
+		p.fail(n, "%v", err)
+		return
+	}
+	err := json.Unmarshal(text.out, d.Object, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if err == nil {
+		return
+	}
+	d.Object = nil
+	at, reason := n, err.Error()
+	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
+		path := pathOf(semantic.JSONPointer)
+		at = d.find(path)
+		reason = path + " cannot be read"
+		if semantic.JSONKind != 0 {
+			reason = fmt.Sprintf("%s is a %s, which does not fit the field", path, semantic.JSONKind)
+		}
+		if semantic.Err != nil {
+			reason += ": " + semantic.Err.Error()
+		}
+	}
+	p.fail(at, "%s", reason)
+}
+
+// parseNode reads the chunk as a tree; nil for an empty document.
+func parseNode(c Chunk) (*yaml.Node, *Problem) {
+	if c.JSON {
+		return parseJSON(c)
+	}
+	var doc yaml.Node
+	err := yaml.Unmarshal(c.Text, &doc)
+	if err != nil {
+		line, text := 0, strings.TrimPrefix(err.Error(), "yaml: ")
+		if rest, found := strings.CutPrefix(text, "line "); found {
+			number, what, _ := strings.Cut(rest, ": ")
+			if n, err := strconv.Atoi(number); err == nil {
+				line, text = c.Line-1+n, what
+			}
+		}
+		if line == 0 {
+			line = c.Line
+		}
+		if bytes.Contains(c.Text, []byte("{{")) {
+			text += " (a template has to be rendered first)"
+		} else if strings.Contains(text, "cannot start any token") {
+			text += " (a tab? indent with spaces)"
+		}
+		return nil, &Problem{c.File, line, "is not YAML: " + text}
+	}
+	if len(doc.Content) == 0 {
+		return nil, nil
+	}
+	return doc.Content[0], nil
+}
+
+// parseJSON builds the same tree from JSON: a YAML parser takes most JSON, but not all of it.
+func parseJSON(c Chunk) (*yaml.Node, *Problem) {
+	b := jsonBuilder{d: jsontext.NewDecoder(bytes.NewReader(c.Text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)), text: c.Text, line: 1}
+	n, err := b.value()
+	if err != nil {
+		return nil, &Problem{c.File, c.Line - 1 + b.line, "is not JSON: " + err.Error()}
+	}
+	return n, nil
+}
+
+type jsonBuilder struct {
+	d           *jsontext.Decoder
+	text        []byte
+	at          int // up to where lines are counted
+	line        int
+	startOfLine int
+}
+
+// node is a new node at the place of the token or value that was read last.
+func (b *jsonBuilder) node(kind yaml.Kind, tag, value string, length int) *yaml.Node {
+	offset := int(b.d.InputOffset()) - length
+	for ; b.at < offset; b.at++ {
+		if b.text[b.at] == '\n' {
+			b.line++
+			b.startOfLine = b.at + 1
+		}
+	}
+	return &yaml.Node{Kind: kind, Tag: tag, Value: value, Style: yaml.FlowStyle,
+		Line: b.line, Column: len([]rune(string(b.text[b.startOfLine:offset]))) + 1}
+}
+
+func (b *jsonBuilder) value() (*yaml.Node, error) {
+	switch kind := b.d.PeekKind(); kind {
+	case '{', '[':
+		if _, err := b.d.ReadToken(); err != nil {
+			return nil, err
+		}
+		n := b.node(yaml.MappingNode, "!!map", "", 1)
+		if kind == '[' {
+			n.Kind, n.Tag = yaml.SequenceNode, "!!seq"
+		}
+		for b.d.PeekKind() != '}' && b.d.PeekKind() != ']' {
+			child, err := b.value()
+			if err != nil {
+				return nil, err
+			}
+			n.Content = append(n.Content, child)
+		}
+		_, err := b.d.ReadToken()
+		return n, err
+	default:
+		raw, err := b.d.ReadValue()
+		if err != nil {
+			return nil, err
+		}
+		n := b.node(yaml.ScalarNode, "!!null", string(raw), len(raw))
+		switch kind {
+		case '"':
+			unquoted, err := jsontext.AppendUnquote(nil, raw)
+			if err != nil {
+				return nil, err
+			}
+			n.Tag, n.Value, n.Style = "!!str", string(unquoted), yaml.DoubleQuotedStyle
+		case '0':
+			n.Tag = "!!int"
+			if bytes.ContainsAny(raw, ".eE") {
+				n.Tag = "!!float"
+			}
+		case 't', 'f':
+			n.Tag = "!!bool"
+		}
+		return n, nil
+	}
+}
+
+func resolve(n *yaml.Node) *yaml.Node {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return n
+}
+
+// field is the value of a key in a mapping, also one that a merge key brings; nil when there is none.
+func field(n *yaml.Node, key string) *yaml.Node {
+	_, value := pair(n, key, 0)
+	return value
+}
+
+// pair is a key and its value. Where a key stands twice the last one counts, as it does for kubectl.
+func pair(n *yaml.Node, key string, depth int) (k, v *yaml.Node) {
+	n = resolve(n)
+	if n.Kind != yaml.MappingNode || depth > 100 {
+		return nil, nil
+	}
+	for i := len(n.Content) - 2; i >= 0; i -= 2 {
+		if n.Content[i].Value == key && n.Content[i].Tag != "!!merge" {
+			return n.Content[i], n.Content[i+1]
+		}
+	}
+	for i := 0; i < len(n.Content); i += 2 {
+		if n.Content[i].Tag != "!!merge" {
+			continue
+		}
+		merged := resolve(n.Content[i+1])
+		if merged.Kind == yaml.SequenceNode {
+			for _, one := range merged.Content {
+				if k, v := pair(one, key, depth+1); v != nil {
+					return k, v
+				}
+			}
+		} else if k, v := pair(merged, key, depth+1); v != nil {
+			return k, v
+		}
+	}
+	return nil, nil
+}
+
+func scalar(n *yaml.Node, key string) string {
+	if v := field(n, key); v != nil && resolve(v).Kind == yaml.ScalarNode {
+		return resolve(v).Value
+	}
+	return ""
+}
+
+// find is the node at a path such as spec.containers[0].livenessProbe, for a mapping its key; where that is
+// absent the closest one above it that is written.
+func (d *Document) find(path string) *yaml.Node {
+	place, n := d.root, d.root
+	for _, step := range steps(path) {
+		n = resolve(n)
+		if index, err := strconv.Atoi(step); err == nil && n.Kind == yaml.SequenceNode {
+			if index >= len(n.Content) {
+				return place
+			}
+			place, n = n.Content[index], n.Content[index]
+			continue
+		}
+		key, value := pair(n, step, 0)
+		if value == nil {
+			return place
+		}
+		place, n = key, value
+	}
+	return place
+}
+
+// LineOf is the line of the field at a path, or of what would hold it.
+func (d *Document) LineOf(path string) int { return d.lines + d.find(path).Line }
+
+// steps takes a.b[2].c apart. Keys of maps, which may hold dots, are not needed.
+func steps(path string) []string {
+	return strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' })
+}
+
+// pathOf turns /spec/containers/0 into spec.containers[0].
+func pathOf(pointer jsontext.Pointer) string {
+	var path strings.Builder
+	for token := range pointer.Tokens() {
+		if _, err := strconv.Atoi(token); err == nil {
+			path.WriteString("[" + token + "]")
+			continue
+		}
+		if path.Len() > 0 {
+			path.WriteByte('.')
+		}
+		path.WriteString(token)
+	}
+	return path.String()
+}
+
+// toJSON writes a tree as JSON with aliases and merge keys resolved, reading scalars as kubectl does.
+type toJSON struct {
+	out   []byte
+	nodes int
+	depth int
+}
+
+func (t *toJSON) append(n *yaml.Node) error {
+	if t.nodes++; t.nodes > maxNodes {
+		return errors.New("is too large once its aliases are expanded")
+	}
+	if t.depth++; t.depth > 1000 {
+		return errors.New("is nested too deep, or holds itself by an alias")
+	}
+	defer func() { t.depth-- }()
+	switch n = resolve(n); n.Kind {
+	case yaml.MappingNode:
+		t.out = append(t.out, '{')
+		if err := t.fields(n, map[string]bool{}); err != nil {
+			return err
+		}
+		if t.out[len(t.out)-1] == ',' {
+			t.out = t.out[:len(t.out)-1]
+		}
+		t.out = append(t.out, '}')
+	case yaml.SequenceNode:
+		t.out = append(t.out, '[')
+		for i, item := range n.Content {
+			if i > 0 {
+				t.out = append(t.out, ',')
+			}
+			if err := t.append(item); err != nil {
+				return err
+			}
+		}
+		t.out = append(t.out, ']')
+	case yaml.ScalarNode:
+		return t.scalar(n)
+	default:
+		t.out = append(t.out, "null"...)
+	}
+	return nil
+}
+
+// fields writes a mapping's own fields, then those that its merge keys bring and it has not. Each field ends
+// with a comma.
+func (t *toJSON) fields(n *yaml.Node, written map[string]bool) error {
+	if t.nodes++; t.nodes > maxNodes {
+		return errors.New("is too large once its aliases are expanded")
+	}
+	for i := len(n.Content) - 2; i >= 0; i -= 2 {
+		key := n.Content[i]
+		if key.Tag == "!!merge" || written[key.Value] {
+			continue
+		}
+		written[key.Value] = true
+		t.quote(key.Value)
+		t.out = append(t.out, ':')
+		if err := t.append(n.Content[i+1]); err != nil {
+			return err
+		}
+		t.out = append(t.out, ',')
+	}
+	for i := 0; i < len(n.Content); i += 2 {
+		if n.Content[i].Tag != "!!merge" {
+			continue
+		}
+		merged := []*yaml.Node{resolve(n.Content[i+1])}
+		if merged[0].Kind == yaml.SequenceNode {
+			merged = merged[0].Content
+		}
+		for _, one := range merged {
+			if one = resolve(one); one.Kind == yaml.MappingNode {
+				if err := t.fields(one, written); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (t *toJSON) scalar(n *yaml.Node) error {
+	switch n.Tag {
+	case "!!null":
+		t.out = append(t.out, "null"...)
+	case "!!int", "!!float":
+		if jsontext.Value(n.Value).IsValid() {
+			t.out = append(t.out, n.Value...)
+			return nil
+		}
+		var number any // octal, hexadecimal, with underscores, .inf
+		if n.Decode(&number) != nil {
+			t.quote(n.Value)
+			return nil
+		}
+		text := fmt.Sprint(number)
+		if !jsontext.Value(text).IsValid() {
+			t.quote(n.Value)
+			return nil
+		}
+		t.out = append(t.out, text...)
+	case "!!bool":
+		t.out = strconv.AppendBool(t.out, strings.EqualFold(n.Value, "true"))
+	default:
+		if n.Style == 0 { // plain: kubectl reads YAML 1.1
+			switch n.Value {
+			case "y", "Y", "yes", "Yes", "YES", "on", "On", "ON":
+				t.out = append(t.out, "true"...)
+				return nil
+			case "n", "N", "no", "No", "NO", "off", "Off", "OFF":
+				t.out = append(t.out, "false"...)
+				return nil
+			}
+		}
+		t.quote(n.Value)
+	}
+	return nil
+}
+
+func (t *toJSON) quote(s string) {
+	quoted, err := jsontext.AppendQuote(t.out, s)
+	if err != nil { // broken UTF-8 is mended, and the error tells
+		quoted, _ = jsontext.AppendQuote(t.out, strings.ToValidUTF8(s, "\uFFFD"))
+	}
+	t.out = quoted
+}
+
+// Name is metadata.name, or what it will be generated from.
+func (d *Document) Name() string { return d.metadata("name", "generateName") }
+
+// Namespace is metadata.namespace.
+func (d *Document) Namespace() string { return d.metadata("namespace") }
+
+func (d *Document) metadata(keys ...string) string {
+	metadata := field(d.root, "metadata")
+	if metadata == nil {
+		return ""
+	}
+	for _, key := range keys {
+		if value := scalar(metadata, key); value != "" {
+			return value
+		}
+	}
+	return ""
+}

@@ -1,0 +1,408 @@
+package manifest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	sigsyaml "sigs.k8s.io/yaml"
+
+	"github.com/podvet/podvet/rules"
+)
+
+// Repaired says what was repaired in one object.
+type Repaired struct {
+	Line  int
+	Kind  string
+	Name  string
+	Fixed []rules.Fixed
+}
+
+// Repair applies the plan's fixes to the text of a file. Every byte that no fix touches stays. An object whose
+// fixes cannot be spliced in safely is left alone, with a Problem that names the line.
+func Repair(file string, text []byte, plan *rules.Plan) (out []byte, repaired []Repaired, problems []Problem) {
+	for chunk := range chunks(file, text) {
+		docs, errs := Parse(chunk)
+		problems = append(problems, errs...)
+		fixed := chunk.Text
+		var edits []edit
+		for _, doc := range docs {
+			if doc.Object == nil {
+				continue
+			}
+			r, more, problem := doc.repair(plan)
+			switch {
+			case problem != nil:
+				problems = append(problems, *problem)
+			case len(more) > 0:
+				edits = append(edits, more...)
+				repaired = append(repaired, *r)
+			}
+		}
+		if len(edits) > 0 {
+			fixed = splice(chunk.Text, edits)
+		}
+		out = append(out, fixed...)
+	}
+	return out, repaired, problems
+}
+
+// chunks are the parts of a text that make it up when joined, the byte order mark with the first.
+func chunks(file string, text []byte) func(func(Chunk) bool) {
+	return func(yield func(Chunk) bool) {
+		if looksLikeJSON(bytes.TrimPrefix(text, bom)) {
+			yield(Chunk{File: file, Line: 1, Text: text, JSON: true})
+			return
+		}
+		line, start := 1, 0
+		for offset, n := 0, 1; offset < len(text); n++ {
+			next := len(text)
+			if i := bytes.IndexByte(text[offset:], '\n'); i >= 0 {
+				next = offset + i + 1
+			}
+			if offset > start && isSeparator(text[offset:next]) {
+				if !yield(Chunk{File: file, Line: line, Text: text[start:offset]}) {
+					return
+				}
+				line, start = n, offset
+			}
+			offset = next
+		}
+		yield(Chunk{File: file, Line: line, Text: text[start:]})
+	}
+}
+
+var bom = []byte("\xef\xbb\xbf")
+
+// edit replaces length bytes at an offset.
+type edit struct {
+	offset, length int
+	text           string
+}
+
+func splice(text []byte, edits []edit) []byte {
+	edits = slices.Clone(edits)
+	// Of two insertions at one place the first comes first.
+	slices.SortStableFunc(edits, func(a, b edit) int { return a.offset - b.offset })
+	out := make([]byte, 0, len(text)+256)
+	at := 0
+	for _, e := range edits {
+		out = append(out, text[at:e.offset]...)
+		out = append(out, e.text...)
+		at = e.offset + e.length
+	}
+	return append(out, text[at:]...)
+}
+
+// repair works out the edits that fix an object, and makes sure that they do just that.
+func (d *Document) repair(plan *rules.Plan) (*Repaired, []edit, *Problem) {
+	object := d.Object.DeepCopyObject().(rules.Object)
+	rules.Default(object)
+	if len(rules.Invalid(object)) > 0 {
+		return nil, nil, nil // check says why
+	}
+	subject, ok := rules.SubjectOf(object)
+	if !ok {
+		return nil, nil, nil
+	}
+	result := rules.Vet(subject, plan)
+	if plan.Dry() || len(result.Fixed) == 0 {
+		return nil, nil, nil
+	}
+	ops := rules.Patch(subject.Spec, result.Spec, &metav1.ObjectMeta{}, result.Fixed)
+	ops = ops[:len(ops)-1] // the annotation is for pods in a cluster
+	base := strings.TrimSuffix(subject.Path(), "spec")
+	fail := func(line int, reason string) *Problem {
+		return &Problem{d.File, line, fmt.Sprintf("%s %s is not fixed (%s): %s", d.Kind, d.Name(), result.Fixed[0].Rule.ID, reason)}
+	}
+	var edits []edit
+	for i := range ops {
+		if probe, ok := ops[i].Value.(*corev1.Probe); ok {
+			ops[i].Value = withoutDefaults(probe)
+		}
+		ops[i].Path = "/" + strings.ReplaceAll(base, ".", "/") + strings.TrimPrefix(ops[i].Path, "/")
+		e, line, reason := d.edit(ops[i])
+		if reason != "" {
+			return nil, nil, fail(line, reason)
+		}
+		edits = append(edits, e)
+	}
+	if reason := d.verify(ops, edits); reason != "" {
+		return nil, nil, fail(d.Line, reason)
+	}
+	return &Repaired{Line: d.Line, Kind: d.Kind, Name: d.Name(), Fixed: result.Fixed}, edits, nil
+}
+
+// withoutDefaults leaves out of a probe what the API server fills in, as people write probes.
+func withoutDefaults(p *corev1.Probe) *corev1.Probe {
+	p = p.DeepCopy()
+	unset := func(field *int32, value int32) {
+		if *field == value {
+			*field = 0
+		}
+	}
+	unset(&p.TimeoutSeconds, 1)
+	unset(&p.PeriodSeconds, 10)
+	unset(&p.SuccessThreshold, 1)
+	unset(&p.FailureThreshold, 3)
+	if p.HTTPGet != nil && p.HTTPGet.Scheme == corev1.URISchemeHTTP {
+		p.HTTPGet.Scheme = ""
+	}
+	if p.GRPC != nil && p.GRPC.Service != nil && *p.GRPC.Service == "" {
+		p.GRPC.Service = nil
+	}
+	return p
+}
+
+// edit turns an operation into an edit of the text. Where that is not safe it says why, and on which line.
+func (d *Document) edit(op rules.Operation) (e edit, line int, reason string) {
+	steps := strings.Split(strings.TrimPrefix(op.Path, "/"), "/")
+	parent := d.root
+	for _, step := range steps[:len(steps)-1] {
+		next := parent
+		if parent.Kind == yaml.SequenceNode {
+			index := 0
+			if _, err := fmt.Sscan(step, &index); err != nil || index >= len(parent.Content) {
+				return edit{}, d.lines + parent.Line, "its place is not found"
+			}
+			next = parent.Content[index]
+		} else if next = own(parent, step); next == nil {
+			return edit{}, d.lines + parent.Line, step + " comes by a merge key: write it out"
+		}
+		if next.Kind == yaml.AliasNode {
+			return edit{}, d.lines + next.Line, step + " is an alias: write it out"
+		}
+		parent = next
+	}
+	key := steps[len(steps)-1]
+	if parent.Kind != yaml.MappingNode {
+		return edit{}, d.lines + parent.Line, "its place is not found"
+	}
+	if value := own(parent, key); value != nil {
+		return d.replace(value, key, op.Value)
+	}
+	return d.insert(parent, key, op.Value)
+}
+
+// own is the value of a key that stands in the mapping itself.
+func own(n *yaml.Node, key string) *yaml.Node {
+	for i := len(n.Content) - 2; i >= 0 && n.Kind == yaml.MappingNode; i -= 2 {
+		if n.Content[i].Value == key && n.Content[i].Tag != "!!merge" {
+			return n.Content[i+1]
+		}
+	}
+	return nil
+}
+
+// replace puts another number in a number's place.
+func (d *Document) replace(value *yaml.Node, key string, to any) (edit, int, string) {
+	line := d.lines + value.Line
+	if value.Kind == yaml.AliasNode {
+		return edit{}, line, key + " is an alias: write it out"
+	}
+	offset, ok := d.offset(value)
+	if value.Kind != yaml.ScalarNode || !ok || value.Value == "" || !bytes.HasPrefix(d.text[offset:], []byte(value.Value)) {
+		return edit{}, line, key + " is not a plain number: write it as one"
+	}
+	return edit{offset, len(value.Value), fmt.Sprint(to)}, 0, ""
+}
+
+// before says before which key a new one is put: handlers stand together, numbers with numbers.
+var before = map[string][]string{
+	"startupProbe":                  {"livenessProbe"},
+	"readinessProbe":                {"livenessProbe", "startupProbe"},
+	"livenessProbe":                 {"readinessProbe", "startupProbe"},
+	"timeoutSeconds":                {"initialDelaySeconds", "periodSeconds", "failureThreshold", "successThreshold", "terminationGracePeriodSeconds"},
+	"failureThreshold":              {"successThreshold", "timeoutSeconds", "periodSeconds"},
+	"terminationGracePeriodSeconds": {"containers"},
+}
+
+// insert puts a new key before one that is there: where a value ends is not known, where a key starts is.
+func (d *Document) insert(parent *yaml.Node, key string, value any) (edit, int, string) {
+	line := d.lines + parent.Line
+	flow := parent.Style&yaml.FlowStyle != 0
+	if len(parent.Content) == 0 {
+		offset, ok := d.offset(parent)
+		if !ok || d.text[offset] != '{' {
+			return edit{}, line, "an empty place: write the field there by hand"
+		}
+		return edit{offset + 1, 0, d.flow(key, value)}, 0, ""
+	}
+	at := d.neighbour(parent, key)
+	offset, ok := d.offset(at)
+	if !ok || at.Tag == "!!merge" {
+		return edit{}, line, "no key to put " + key + " before: write it by hand"
+	}
+	start := bytes.LastIndexByte(d.text[:offset], '\n') + 1
+	end := len(d.text)
+	if i := bytes.IndexByte(d.text[offset:], '\n'); i >= 0 {
+		end = offset + i
+	}
+	if bytes.Contains(d.text[start:end], []byte("{{")) {
+		return edit{}, d.lines + at.Line, "the line is a template's: render it first"
+	}
+	newline := "\n"
+	if end > 0 && end < len(d.text) && d.text[end-1] == '\r' {
+		newline = "\r\n"
+	}
+	indent := strings.Repeat(" ", at.Column-1)
+	alone := len(bytes.TrimLeft(d.text[start:offset], " ")) == 0 // nothing but spaces before the key
+	switch {
+	case flow && alone:
+		return edit{offset, 0, strings.ReplaceAll(d.flow(key, value), "\n", newline+indent) + "," + newline + indent}, 0, ""
+	case flow:
+		return edit{offset, 0, strings.ReplaceAll(d.flow(key, value), "\n", " ") + ", "}, 0, ""
+	}
+	block, err := sigsyaml.Marshal(map[string]any{key: value})
+	if err != nil {
+		return edit{}, line, err.Error()
+	}
+	lines := strings.ReplaceAll(strings.TrimRight(string(ordered(block)), "\n"), "\n", newline+indent)
+	if !alone { // the first key of a list's item
+		return edit{offset, 0, lines + newline + indent}, 0, ""
+	}
+	return edit{d.aboveComments(start, indent), 0, indent + lines + newline}, 0, ""
+}
+
+// neighbour is the key before which a new one is put. The first key of a container is mostly its name, which
+// should stay first.
+func (d *Document) neighbour(parent *yaml.Node, key string) *yaml.Node {
+	for _, name := range before[key] {
+		for i := 0; i < len(parent.Content); i += 2 {
+			if parent.Content[i].Value == name {
+				return parent.Content[i]
+			}
+		}
+	}
+	if len(parent.Content) > 2 {
+		return parent.Content[2]
+	}
+	return parent.Content[0]
+}
+
+// aboveComments moves a line's start up over the comments that belong to it.
+func (d *Document) aboveComments(start int, indent string) int {
+	for start > 0 {
+		above := bytes.LastIndexByte(d.text[:start-1], '\n') + 1
+		if !bytes.HasPrefix(d.text[above:start], []byte(indent+"#")) {
+			break
+		}
+		start = above
+	}
+	return start
+}
+
+// flow writes a key and its value as they stand in braces; lines are indented by two spaces.
+func (d *Document) flow(key string, value any) string {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%q: %s", key, text)
+}
+
+// offset is the place of a node in the text. Columns count characters.
+func (d *Document) offset(n *yaml.Node) (int, bool) {
+	offset := 0
+	for range n.Line - 1 {
+		i := bytes.IndexByte(d.text[offset:], '\n')
+		if i < 0 {
+			return 0, false
+		}
+		offset += i + 1
+	}
+	if n.Line == 1 {
+		offset += len(d.text) - len(bytes.TrimPrefix(d.text, bom))
+	}
+	for range n.Column - 1 {
+		if offset >= len(d.text) {
+			return 0, false
+		}
+		_, size := utf8.DecodeRune(d.text[offset:])
+		offset += size
+	}
+	return offset, offset < len(d.text)
+}
+
+// ordered puts a probe's handler before its numbers, as people write them; the library sorts by name.
+func ordered(block []byte) []byte {
+	lines := bytes.SplitAfter(block, []byte("\n"))
+	if len(lines) < 3 {
+		return block
+	}
+	var handlers, numbers [][]byte
+	inHandler := false
+	for _, line := range lines[1:] {
+		if !bytes.HasPrefix(line, []byte("   ")) {
+			inHandler = bytes.HasSuffix(bytes.TrimSpace(line), []byte(":"))
+		}
+		if inHandler {
+			handlers = append(handlers, line)
+		} else {
+			numbers = append(numbers, line)
+		}
+	}
+	return bytes.Join(append(append(lines[:1:1], handlers...), numbers...), nil)
+}
+
+// verify reads the spliced text again: the object must be what the operations make of it, and every other object
+// in the chunk what it was.
+func (d *Document) verify(ops []rules.Operation, edits []edit) string {
+	const unsafe = "its text cannot be changed without changing something else: do it by hand"
+	was, err := parseNode(Chunk{Text: d.text, Line: 1, JSON: d.json})
+	if err != nil {
+		return unsafe
+	}
+	is, err := parseNode(Chunk{Text: splice(d.text, edits), Line: 1, JSON: d.json})
+	if err != nil {
+		return unsafe
+	}
+	before, after := objects(was), objects(is)
+	if len(before) != len(after) || d.index >= len(before) {
+		return unsafe
+	}
+	for i := range before {
+		text := before[i]
+		if i == d.index {
+			raw, err := json.Marshal(ops)
+			if err != nil {
+				return unsafe
+			}
+			patch, err := jsonpatch.DecodePatch(raw)
+			if err != nil {
+				return unsafe
+			}
+			if text, err = patch.Apply(text); err != nil {
+				return unsafe
+			}
+		}
+		var w, g any
+		if json.Unmarshal(text, &w) != nil || json.Unmarshal(after[i], &g) != nil || !reflect.DeepEqual(w, g) {
+			return unsafe
+		}
+	}
+	return ""
+}
+
+// objects are the objects of a tree as JSON, those of a List one by one.
+func objects(n *yaml.Node) [][]byte {
+	if n == nil {
+		return nil
+	}
+	var texts [][]byte
+	each(n, func(n *yaml.Node) {
+		text := toJSON{}
+		if n.Kind == yaml.MappingNode && text.append(n) == nil {
+			texts = append(texts, text.out)
+		}
+	})
+	return texts
+}

@@ -1,0 +1,266 @@
+// Package manifest reads Kubernetes manifests, YAML and JSON, with the place of every field, and splices
+// fixes into their text.
+package manifest
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// maxDocument is the longest document in bytes that is looked at. The API server takes objects of 3 MiB.
+const maxDocument = 16 << 20
+
+// Chunk is the text of one document of a stream.
+type Chunk struct {
+	File string
+	Line int // of its first byte, from 1
+	Text []byte
+	JSON bool
+}
+
+// Problem is input that cannot be used, and where.
+type Problem struct {
+	File string
+	Line int // 0 where unknown
+	Text string
+}
+
+func (p Problem) Error() string {
+	if p.Line > 0 {
+		return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text)
+	}
+	return p.File + ": " + p.Text
+}
+
+// Split reads a stream and yields its documents one by one, and what of it cannot be read, so that memory does
+// not grow with the stream. The items of a JSON List are documents of their own.
+func Split(file string, r io.Reader, yield func(Chunk, error) bool) {
+	reader := bufio.NewReaderSize(r, 256<<10)
+	if mark, _ := reader.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) { // byte order mark
+		_, _ = reader.Discard(3)
+	}
+	head, err := reader.Peek(64 << 10)
+	if len(head) == 0 {
+		if err != nil && !errors.Is(err, io.EOF) {
+			yield(Chunk{}, unreadable(file, 0, err))
+		}
+		return
+	}
+	if looksLikeJSON(head) {
+		splitJSON(file, reader, yield)
+	} else {
+		splitYAML(file, reader, yield)
+	}
+}
+
+func unreadable(file string, line int, err error) Problem {
+	return Problem{file, line, "cannot be read: " + err.Error()}
+}
+
+// looksLikeJSON: a brace or bracket and then a quote, another of them or the end; YAML's flow style rarely
+// quotes its keys, and is read as well when it does.
+func looksLikeJSON(head []byte) bool {
+	head = bytes.TrimSpace(head)
+	if len(head) == 0 || head[0] != '{' && head[0] != '[' {
+		return false
+	}
+	head = bytes.TrimSpace(head[1:])
+	return len(head) > 0 && bytes.IndexByte([]byte(`"{[]}`), head[0]) >= 0
+}
+
+// splitYAML cuts at the lines that start with "---", which YAML allows nowhere else.
+func splitYAML(file string, r *bufio.Reader, yield func(Chunk, error) bool) {
+	doc := Chunk{File: file, Line: 1}
+	line := 1
+	tooLong := false
+	flush := func() bool {
+		done := doc
+		doc = Chunk{File: file, Line: line}
+		if tooLong {
+			tooLong = false
+			return yield(Chunk{}, Problem{file, done.Line, fmt.Sprintf("a document of more than %d MiB: podvet looks at none so long", maxDocument>>20)})
+		}
+		return len(bytes.TrimSpace(done.Text)) == 0 || yield(done, nil)
+	}
+	startOfLine := true
+	for {
+		text, err := r.ReadSlice('\n')
+		if startOfLine && isSeparator(text) {
+			if !flush() {
+				return
+			}
+			doc.Line = line
+		}
+		if len(doc.Text)+len(text) > maxDocument {
+			tooLong, doc.Text = true, nil
+		}
+		if !tooLong {
+			doc.Text = append(doc.Text, text...)
+		}
+		startOfLine = len(text) > 0 && text[len(text)-1] == '\n'
+		if startOfLine {
+			line++
+		}
+		switch {
+		case err == nil || errors.Is(err, bufio.ErrBufferFull):
+		case errors.Is(err, io.EOF):
+			flush()
+			return
+		default:
+			yield(Chunk{}, unreadable(file, line, err))
+			return
+		}
+	}
+}
+
+func isSeparator(line []byte) bool {
+	return bytes.HasPrefix(line, []byte("---")) && (len(line) == 3 || bytes.IndexByte([]byte(" \t\r\n"), line[3]) >= 0)
+}
+
+// lines counts the lines of what is read through it, so that a place in bytes can be told as a line.
+type lines struct {
+	r        io.Reader
+	read     int64
+	newlines []int64 // places of those not yet passed
+	passed   int
+}
+
+func (l *lines) Read(p []byte) (int, error) {
+	n, err := l.r.Read(p)
+	for i, b := range p[:n] {
+		if b == '\n' {
+			l.newlines = append(l.newlines, l.read+int64(i))
+		}
+	}
+	l.read += int64(n)
+	return n, err
+}
+
+// at is the line of a place that is not before the last one asked for.
+func (l *lines) at(offset int64) int {
+	n := 0
+	for n < len(l.newlines) && l.newlines[n] < offset {
+		n++
+	}
+	l.passed += n
+	l.newlines = append(l.newlines[:0], l.newlines[n:]...)
+	return l.passed + 1
+}
+
+// splitJSON yields each value of the stream; of a List, in whatever order its fields stand, each item.
+func splitJSON(file string, r io.Reader, yield func(Chunk, error) bool) {
+	counted := &lines{r: r}
+	d := jsontext.NewDecoder(counted, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	value := func() (Chunk, error) {
+		raw, err := d.ReadValue()
+		if err != nil {
+			return Chunk{}, err
+		}
+		text := bytes.Clone(raw)
+		return Chunk{File: file, Line: counted.at(d.InputOffset() - int64(len(text))), Text: text, JSON: true}, nil
+	}
+	list := func() bool { // after its bracket
+		for d.PeekKind() != ']' {
+			item, err := value()
+			if err != nil {
+				yield(Chunk{}, notJSON(file, counted, d, err))
+				return false
+			}
+			if !yield(item, nil) {
+				return false
+			}
+		}
+		_, _ = d.ReadToken()
+		return true
+	}
+	for {
+		switch d.PeekKind() {
+		case '[': // several objects, as some tools print them
+			_, _ = d.ReadToken()
+			if !list() {
+				return
+			}
+		case '{':
+			if !splitObject(file, d, counted, list, yield) {
+				return
+			}
+		default:
+			if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
+				if err == nil {
+					err = errors.New("a document must be an object")
+				}
+				yield(Chunk{}, notJSON(file, counted, d, err))
+			}
+			return
+		}
+	}
+}
+
+// splitObject reads an object and passes the items of a List on as they come: kubectl writes the field kind
+// after them.
+func splitObject(file string, d *jsontext.Decoder, counted *lines, list func() bool, yield func(Chunk, error) bool) bool {
+	fail := func(err error) bool {
+		yield(Chunk{}, notJSON(file, counted, d, err))
+		return false
+	}
+	_, _ = d.ReadToken()
+	object := Chunk{File: file, Line: counted.at(d.InputOffset() - 1), JSON: true}
+	object.Text = append(object.Text, '{')
+	line, items := object.Line, false
+	for d.PeekKind() == '"' {
+		name, err := d.ReadValue()
+		if err != nil {
+			return fail(err)
+		}
+		// The text between the fields is not seen; empty lines keep the lines of what follows right.
+		at := counted.at(d.InputOffset() - int64(len(name)))
+		isItems := string(name) == `"items"`
+		if len(object.Text) > 1 {
+			object.Text = append(object.Text, ',')
+		}
+		for ; line < at; line++ {
+			object.Text = append(object.Text, '\n')
+		}
+		object.Text = append(append(object.Text, name...), ':')
+		if isItems && d.PeekKind() == '[' {
+			_, _ = d.ReadToken()
+			object.Text = append(object.Text, "[]"...)
+			items = true
+			if !list() {
+				return false
+			}
+			line = counted.at(d.InputOffset())
+			continue
+		}
+		field, err := d.ReadValue()
+		if err != nil {
+			return fail(err)
+		}
+		if len(object.Text)+len(field) > maxDocument {
+			return fail(fmt.Errorf("a document of more than %d MiB", maxDocument>>20))
+		}
+		for at = counted.at(d.InputOffset() - int64(len(field))); line < at; line++ {
+			object.Text = append(object.Text, '\n')
+		}
+		object.Text = append(object.Text, field...)
+		line += bytes.Count(field, []byte{'\n'})
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return fail(err)
+	}
+	object.Text = append(object.Text, '}')
+	return items || yield(object, nil)
+}
+
+func notJSON(file string, counted *lines, d *jsontext.Decoder, err error) Problem {
+	text := err.Error()
+	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		text = syntactic.Err.Error()
+	}
+	return Problem{file, counted.at(d.InputOffset()), "is not JSON: " + text}
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"io"
+	"runtime"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/podvet/podvet/cmd/podvet/internal/manifest"
+	"github.com/podvet/podvet/cmd/podvet/internal/report"
+	"github.com/podvet/podvet/rules"
+	"github.com/podvet/podvet/rules/policy"
+)
+
+// ref names an object within the input.
+type ref struct{ namespace, kind, name string }
+
+// item is what came of one document: a judged subject, an object to pass over, or a problem.
+type item struct {
+	self     ref
+	owners   []ref // of a controlled object, by the name of the reference and as a person names it
+	subject  *report.Subject
+	problems []manifest.Problem
+}
+
+// judgeAll judges the manifests that the arguments name, documents in parallel, in the order of the input.
+// progress is told of each document. An object whose owner is in the input too is folded into it.
+func judgeAll(args []string, stdin io.Reader, p *policy.Policy, progress func()) (*report.Report, []manifest.Problem) {
+	type result chan []item
+	queue := make(chan result, 256) // in the order of the input; its length bounds how much text is held
+	work := make(chan func(), 256)
+	for range runtime.GOMAXPROCS(0) {
+		go func() {
+			for do := range work {
+				do()
+			}
+		}()
+	}
+	go func() {
+		defer close(queue)
+		defer close(work)
+		submit := func(do func() []item) {
+			r := make(result, 1)
+			queue <- r
+			work <- func() { r <- do() }
+		}
+		problem := func(problem manifest.Problem) {
+			submit(func() []item { return []item{{problems: []manifest.Problem{problem}}} })
+		}
+		manifest.Files(args, func(name string) bool {
+			readFile(name, stdin, func(chunk manifest.Chunk) {
+				submit(func() []item { return judge(chunk, p) })
+			}, problem)
+			return true
+		}, problem)
+	}()
+	var items []item
+	var problems []manifest.Problem
+	for r := range queue {
+		for _, one := range <-r {
+			problems = append(problems, one.problems...)
+			if one.self.kind != "" {
+				items = append(items, one)
+			}
+		}
+		progress()
+	}
+	return fold(items), problems
+}
+
+func readFile(name string, stdin io.Reader, chunk func(manifest.Chunk), problem func(manifest.Problem)) {
+	r, err := manifest.Open(name, stdin)
+	if err != nil {
+		problem(asProblem(name, err))
+		return
+	}
+	defer func() { _ = r.Close() }() // it was only read
+	manifest.Split(name, r, func(c manifest.Chunk, err error) bool {
+		if err != nil {
+			problem(asProblem(name, err))
+		} else {
+			chunk(c)
+		}
+		return true
+	})
+}
+
+func asProblem(name string, err error) manifest.Problem {
+	if problem, ok := err.(manifest.Problem); ok { //nolint:errorlint // as package manifest returns it
+		return problem
+	}
+	return manifest.Problem{File: name, Text: err.Error()}
+}
+
+// judge reads one chunk and judges its objects.
+func judge(c manifest.Chunk, p *policy.Policy) []item {
+	docs, problems := manifest.Parse(c)
+	items := make([]item, 0, len(docs)+1)
+	for _, doc := range docs {
+		items = append(items, judgeDocument(doc, p))
+	}
+	if len(problems) > 0 {
+		items = append(items, item{problems: problems})
+	}
+	return items
+}
+
+func judgeDocument(doc *manifest.Document, p *policy.Policy) item {
+	one := item{self: ref{doc.Namespace(), doc.Kind, doc.Name()}}
+	if doc.Object == nil {
+		return one
+	}
+	rules.Default(doc.Object)
+	subject, ok := rules.SubjectOf(doc.Object)
+	if !ok {
+		return one
+	}
+	for _, problem := range rules.Invalid(doc.Object) {
+		one.problems = append(one.problems, manifest.Problem{File: doc.File, Line: doc.LineOf(problem.Path),
+			Text: "the API server refuses " + doc.Kind + " " + subject.Name + ": " + problem.Path + " " + problem.Text})
+	}
+	plan := p.Plan()
+	result := rules.Vet(subject, plan)
+	one.subject = &report.Subject{File: doc.File, Line: doc.Line, APIVersion: doc.APIVersion, Kind: doc.Kind,
+		Namespace: subject.Namespace, Name: subject.Name, Findings: []report.Finding{}, Fixed: []report.Fixed{}}
+	for _, f := range result.Findings {
+		one.subject.Findings = append(one.subject.Findings, report.Finding{Rule: f.Rule.ID, Level: f.Level, Container: f.Container,
+			Path: f.Path(), Line: doc.LineOf(f.Path()), Message: f.String(), Fixable: result.Fixable(f)})
+	}
+	if !plan.Dry() {
+		for _, f := range result.Fixed {
+			one.subject.Fixed = append(one.subject.Fixed, report.Fixed{Rule: f.Rule.ID, Container: f.Container})
+		}
+	}
+	if owner := metav1.GetControllerOfNoCopy(doc.Object); owner != nil {
+		one.owners = []ref{{subject.Namespace, owner.Kind, owner.Name}}
+		// A person names the Deployment, not its ReplicaSet, and the CronJob, not its Job.
+		if cut := strings.LastIndexByte(owner.Name, '-'); !subject.Template && subject.OwnerKind != owner.Kind && cut > 0 {
+			one.owners = append(one.owners, ref{subject.Namespace, subject.OwnerKind, owner.Name[:cut]})
+		}
+		last := one.owners[len(one.owners)-1]
+		one.subject.Owner = last.kind + "/" + last.name
+	}
+	return one
+}
+
+// fold passes over what is not podvet's to judge, and what an owner in the same input stands for.
+func fold(items []item) *report.Report {
+	present := map[ref]bool{}
+	for _, one := range items {
+		present[one.self] = true
+	}
+	var subjects []*report.Subject
+	passedOver := 0
+	for _, one := range items {
+		owned := false
+		for _, owner := range one.owners {
+			owned = owned || present[owner]
+		}
+		if one.subject == nil || owned {
+			passedOver++
+			continue
+		}
+		subjects = append(subjects, one.subject)
+	}
+	return report.New(subjects, passedOver)
+}
