@@ -90,15 +90,24 @@ func (d *decoder) document(text []byte) *yaml.Node {
 
 // syntax takes the line out of the library's message.
 func (d *decoder) syntax(err error) {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	line := 0
-	if rest, found := strings.CutPrefix(text, "line "); found {
-		number, what, _ := strings.Cut(rest, ": ")
-		if n, err := strconv.Atoi(number); err == nil {
-			line, text = n, what
-		}
-	}
+	line, text := SyntaxError(err)
 	d.errs = append(d.errs, Error{File: d.file, Line: line, Text: "is not YAML: " + text})
+}
+
+// SyntaxError takes the line, from 1, and the rest out of the YAML library's message; 0 where it has no line.
+func SyntaxError(err error) (line int, text string) {
+	text = strings.TrimPrefix(err.Error(), "yaml: ")
+	rest, found := strings.CutPrefix(text, "line ")
+	number, what, _ := strings.Cut(rest, ": ")
+	line, atoi := strconv.Atoi(number)
+	if !found || atoi != nil {
+		return 0, text
+	}
+	// The library counts the lines of its parser's errors from 0, those of its scanner's from 1.
+	if expected, parser := strings.CutPrefix(what, "did not find expected "); parser && !strings.Contains(expected, "character") && !strings.Contains(expected, "URI") && !strings.Contains(expected, "line break") {
+		line++
+	}
+	return line, what
 }
 
 // enum is a type of which only some words are values.

@@ -34,7 +34,7 @@ func TestMistakes(t *testing.T) {
 		{"no kind", "apiVersion: podvet.dev/v1alpha1\n", "p.yaml:1: kind: is missing: write kind: Policy"},
 		{"another version", "apiVersion: podvet.dev/v2\nkind: Policy\n", "p.yaml:1: apiVersion: is podvet.dev/v2: write apiVersion: podvet.dev/v1alpha1"},
 		{"a list", "- a\n", "p.yaml:1: is a list: write keys and values"},
-		{"no YAML", header + "profile: [\n", "p.yaml:3: is not YAML: did not find expected node content"},
+		{"no YAML", header + "profile: [\n", "p.yaml:4: is not YAML: did not find expected node content"},
 		{"a tab", header + "rules:\n\tx: y\n", "p.yaml:4: is not YAML: found character that cannot start any token"},
 		{"unknown key", header + "profiles: strict\n", "p.yaml:3: profiles: unknown key (did you mean profile?)"},
 		{"case matters", header + "Profile: strict\n", "p.yaml:3: Profile: unknown key (did you mean profile?)"},

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/podvet/podvet/rules"
+	"github.com/podvet/podvet/rules/policy"
 )
 
 // Document is one object of a manifest.
@@ -123,20 +124,12 @@ func parseNode(c Chunk) (*yaml.Node, *Problem) {
 	var doc yaml.Node
 	err := yaml.Unmarshal(c.Text, &doc)
 	if err != nil {
-		line, text := 0, strings.TrimPrefix(err.Error(), "yaml: ")
-		if rest, found := strings.CutPrefix(text, "line "); found {
-			number, what, _ := strings.Cut(rest, ": ")
-			if n, err := strconv.Atoi(number); err == nil {
-				line, text = c.Line-1+n, what
-			}
-		}
-		if line == 0 {
-			line = c.Line
-		}
+		line, text := policy.SyntaxError(err)
+		line = c.Line - 1 + max(line, 1)
 		if bytes.Contains(c.Text, []byte("{{")) {
 			text += " (a template has to be rendered first)"
-		} else if strings.Contains(text, "cannot start any token") {
-			text += " (a tab? indent with spaces)"
+		} else if strings.Contains(text, "tab character") || strings.Contains(text, "cannot start any token") {
+			text += " (indent with spaces)"
 		}
 		return nil, &Problem{c.File, line, "is not YAML: " + text}
 	}
@@ -148,7 +141,8 @@ func parseNode(c Chunk) (*yaml.Node, *Problem) {
 
 // parseJSON builds the same tree from JSON: a YAML parser takes most JSON, but not all of it.
 func parseJSON(c Chunk) (*yaml.Node, *Problem) {
-	b := jsonBuilder{d: jsontext.NewDecoder(bytes.NewReader(c.Text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)), text: c.Text, line: 1}
+	text := bytes.TrimPrefix(c.Text, bom)
+	b := jsonBuilder{d: jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)), text: text, line: 1}
 	n, err := b.value()
 	if err != nil {
 		return nil, &Problem{c.File, c.Line - 1 + b.line, "is not JSON: " + err.Error()}

@@ -58,7 +58,7 @@ func Repair(file string, text []byte, plan *rules.Plan) (out []byte, repaired []
 // chunks are the parts of a text that make it up when joined, the byte order mark with the first.
 func chunks(file string, text []byte) func(func(Chunk) bool) {
 	return func(yield func(Chunk) bool) {
-		if looksLikeJSON(bytes.TrimPrefix(text, bom)) {
+		if looksLikeJSON(bytes.TrimPrefix(text, bom), true) {
 			yield(Chunk{File: file, Line: 1, Text: text, JSON: true})
 			return
 		}
@@ -80,6 +80,7 @@ func chunks(file string, text []byte) func(func(Chunk) bool) {
 	}
 }
 
+// bom is the byte order mark that some editors put before a text.
 var bom = []byte("\xef\xbb\xbf")
 
 // edit replaces length bytes at an offset.

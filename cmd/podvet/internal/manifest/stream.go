@@ -10,6 +10,7 @@ import (
 	"io"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"go.yaml.in/yaml/v3"
 )
 
 // maxDocument is the longest document in bytes that is looked at. The API server takes objects of 3 MiB.
@@ -41,7 +42,7 @@ func (p Problem) Error() string {
 // not grow with the stream. The items of a JSON List are documents of their own.
 func Split(file string, r io.Reader, yield func(Chunk, error) bool) {
 	reader := bufio.NewReaderSize(r, 256<<10)
-	if mark, _ := reader.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) { // byte order mark
+	if mark, _ := reader.Peek(3); bytes.Equal(mark, bom) {
 		_, _ = reader.Discard(3)
 	}
 	head, err := reader.Peek(64 << 10)
@@ -51,7 +52,7 @@ func Split(file string, r io.Reader, yield func(Chunk, error) bool) {
 		}
 		return
 	}
-	if looksLikeJSON(head) {
+	if looksLikeJSON(head, errors.Is(err, io.EOF)) {
 		splitJSON(file, reader, yield)
 	} else {
 		splitYAML(file, reader, yield)
@@ -62,15 +63,19 @@ func unreadable(file string, line int, err error) Problem {
 	return Problem{file, line, "cannot be read: " + err.Error()}
 }
 
-// looksLikeJSON: a brace or bracket and then a quote, another of them or the end; YAML's flow style rarely
-// quotes its keys, and is read as well when it does.
-func looksLikeJSON(head []byte) bool {
-	head = bytes.TrimSpace(head)
-	if len(head) == 0 || head[0] != '{' && head[0] != '[' {
+// looksLikeJSON: a brace or bracket, and then a quote, another of them or the end. That may still be YAML's flow
+// style: of a whole text, what is YAML and no JSON is YAML.
+func looksLikeJSON(head []byte, whole bool) bool {
+	text := bytes.TrimSpace(head)
+	if len(text) == 0 || text[0] != '{' && text[0] != '[' {
 		return false
 	}
-	head = bytes.TrimSpace(head[1:])
-	return len(head) > 0 && bytes.IndexByte([]byte(`"{[]}`), head[0]) >= 0
+	second := bytes.TrimSpace(text[1:])
+	if len(second) == 0 || bytes.IndexByte([]byte(`"{[]}`), second[0]) < 0 {
+		return false
+	}
+	return !whole || jsontext.Value(text).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) ||
+		yaml.Unmarshal(text, new(yaml.Node)) != nil
 }
 
 // splitYAML cuts at the lines that start with "---", which YAML allows nowhere else.
