@@ -47,6 +47,11 @@ test: control-plane ## all tests but the longest
 .PHONY: test-all
 test-all: lint fuzz ## what CI runs besides make test
 
+.PHONY: generate
+generate: ## write docs/rules and the transcripts in the READMEs anew
+	$(GO) test ./rules -run TestDocs -update
+	$(GO) test ./examples/send -run TestTranscripts -update
+
 .PHONY: lint
 lint: ## golangci-lint, with the directions of imports
 	$(LINT) run ./...
@@ -54,13 +59,15 @@ lint: ## golangci-lint, with the directions of imports
 FUZZTIME ?= 20s
 .PHONY: fuzz
 fuzz: ## a short run of each fuzz test
-	$(GO) test ./rules/policy -run '^$$' -fuzz '^FuzzLoad$$' -fuzztime $(FUZZTIME)
-	$(GO) test ./webhook -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME)
-	$(GO) test ./webhook -run '^$$' -fuzz '^FuzzReview$$' -fuzztime $(FUZZTIME)
+	$(GO) test ./rules/policy -run '^$$' -fuzz '^FuzzLoad$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
+	$(GO) test ./webhook -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
+	$(GO) test ./webhook -run '^$$' -fuzz '^FuzzReview$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
+	$(GO) test ./cmd/podvet/internal/manifest -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
+	$(GO) test ./cmd/podvet/internal/manifest -run '^$$' -fuzz '^FuzzRepair$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
 
 .PHONY: bench
-bench: ## benchmarks of a review and its stages, with allocations
-	$(GO) test ./webhook -run '^$$' -bench . -benchmem
+bench: ## benchmarks of a review and its stages, and of check on 10,000 manifests, with allocations
+	$(GO) test ./webhook ./cmd/podvet -run '^$$' -bench . -benchmem
 
 .PHONY: clean
 clean: ## remove what make build and make run left

@@ -2,9 +2,12 @@ package main
 
 import (
 	"fmt"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"github.com/podvet/podvet/cmd/podvet/internal/report"
 	"github.com/podvet/podvet/rules"
 	"github.com/podvet/podvet/rules/policy"
 )
@@ -26,7 +29,11 @@ func newExplain() *cobra.Command {
 			return list, cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, err := fmt.Fprint(cmd.OutOrStdout(), rules.Lookup(args[0]).Page())
+			page := rules.Lookup(args[0]).Page()
+			if o := terminal(cmd.OutOrStdout()); o.Width > 0 {
+				page = readable(page, o)
+			}
+			_, err := fmt.Fprint(cmd.OutOrStdout(), page)
 			return err
 		},
 	}
@@ -40,4 +47,53 @@ func oneRule(_ *cobra.Command, args []string) error {
 		return fmt.Errorf("there is no rule %q%s: podvet rules lists them", args[0], policy.DidYouMean(args[0], rules.IDs()))
 	}
 	return nil
+}
+
+// readable turns a page's Markdown into what reads well on a terminal: headings stand out, paragraphs and lists
+// are wrapped, examples are indented as they are.
+func readable(page string, o report.Options) string {
+	var out strings.Builder
+	width, code := min(o.Width, 100), false
+	for line := range strings.Lines(page) {
+		line = strings.TrimRight(line, "\n")
+		heading := strings.TrimLeft(line, "#")
+		switch {
+		case strings.HasPrefix(line, "```"):
+			code = !code
+		case code:
+			out.WriteString("    " + line + "\n")
+		case heading != line:
+			heading = strings.TrimSpace(heading)
+			if o.Color {
+				heading = "\x1b[1m" + heading + "\x1b[0m"
+			}
+			out.WriteString(heading + "\n")
+		case strings.HasPrefix(line, "- "):
+			out.WriteString(wrap(strings.ReplaceAll(line, "`", ""), width, "  "))
+		default:
+			out.WriteString(wrap(strings.ReplaceAll(line, "`", ""), width, ""))
+		}
+	}
+	return out.String()
+}
+
+// wrap breaks a line at blanks; what follows the first is indented.
+func wrap(line string, width int, indent string) string {
+	var out strings.Builder
+	column := 0
+	for i, word := range strings.Fields(line) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case column+1+n > width:
+			out.WriteString("\n" + indent)
+			column = len(indent)
+		default:
+			out.WriteByte(' ')
+			column++
+		}
+		out.WriteString(word)
+		column += n
+	}
+	return out.String() + "\n"
 }

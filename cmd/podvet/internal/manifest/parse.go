@@ -402,16 +402,12 @@ func (t *toJSON) scalar(n *yaml.Node) error {
 			return nil
 		}
 		var number any // octal, hexadecimal, with underscores, .inf
-		if n.Decode(&number) != nil {
+		_ = n.Decode(&number)
+		if text := fmt.Sprint(number); number != nil && jsontext.Value(text).IsValid() {
+			t.out = append(t.out, text...)
+		} else {
 			t.quote(n.Value)
-			return nil
 		}
-		text := fmt.Sprint(number)
-		if !jsontext.Value(text).IsValid() {
-			t.quote(n.Value)
-			return nil
-		}
-		t.out = append(t.out, text...)
 	case "!!bool":
 		t.out = strconv.AppendBool(t.out, strings.EqualFold(n.Value, "true"))
 	default:

@@ -78,15 +78,15 @@ func oddFiles(t testing.TB) map[string]string {
 		t.Fatal("no JSON")
 	}
 	deeper := strings.NewReplacer("\n      containers:\n      - name", "\n      containers:\n        - name", "\n        ", "\n          ").Replace(deployment)
-	commented := ""
+	var commented strings.Builder
 	for line := range strings.Lines(deployment) {
 		indent := line[:len(line)-len(strings.TrimLeft(line, " -"))]
-		commented += strings.Repeat(" ", len(indent)) + "# about the next line\n" + strings.TrimRight(line, "\n") + "   # and this one\n"
+		commented.WriteString(strings.Repeat(" ", len(indent)) + "# about the next line\n" + strings.TrimRight(line, "\n") + "   # and this one\n")
 	}
 	ways := map[string]string{
 		"block":             deployment,
 		"lists indented":    deeper,
-		"comments":          commented,
+		"comments":          commented.String(),
 		"JSON":              string(value.out),
 		"JSON indented":     indented.String(),
 		"JSON tabbed":       tabbed.String(),
@@ -273,7 +273,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		lines := strings.Count(text, "\n") + 1
-		Split("test", strings.NewReader(text), func(c Chunk, err error) bool {
+		Split("test", strings.NewReader(text), func(c Chunk, _ error) bool {
 			docs, problems := Parse(c)
 			for _, d := range docs {
 				if line := d.LineOf("spec.containers[0].livenessProbe"); line < 1 || line > lines+1 {

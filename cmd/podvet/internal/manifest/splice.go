@@ -168,7 +168,7 @@ func (d *Document) edit(op rules.Operation) (e edit, line int, reason string) {
 	steps := strings.Split(strings.TrimPrefix(op.Path, "/"), "/")
 	parent := d.root
 	for _, step := range steps[:len(steps)-1] {
-		next := parent
+		var next *yaml.Node
 		if parent.Kind == yaml.SequenceNode {
 			index := 0
 			if _, err := fmt.Sscan(step, &index); err != nil || index >= len(parent.Content) {

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -94,7 +95,7 @@ func writeFinding(out *strings.Builder, f Finding, o Options) {
 	const indent = 4 + 5 + 2 + 5 + 2
 	line := ""
 	if f.Line > 0 {
-		line = fmt.Sprint(f.Line)
+		line = strconv.Itoa(f.Line)
 	}
 	fmt.Fprintf(out, "    %5s  %s%s  ", line, paint(o, colors[f.Level], f.Level.String()), strings.Repeat(" ", 5-len(f.Level.String())))
 	column := indent

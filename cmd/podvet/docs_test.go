@@ -1,0 +1,80 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+// TestDocumentedCommands: every podvet command that the READMEs and the pre-commit hooks name exists, with its flags.
+func TestDocumentedCommands(t *testing.T) {
+	t.Chdir("../..")
+	var lines []string
+	for _, file := range []string{"README.md", "README.ko.md", "CONTRIBUTING.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range regexp.MustCompile(`(?m)\bpodvet ((?:check|fix|serve|rules|explain|policy|version)\b[^|>#\n`+"`"+`]*)`).FindAllStringSubmatch(string(text), -1) {
+			lines = append(lines, match[1])
+		}
+	}
+	hooks, err := os.ReadFile(".pre-commit-hooks.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []struct{ ID, Entry, Language string }
+	if err := yaml.Unmarshal(hooks, &list); err != nil || len(list) != 2 {
+		t.Fatalf("%d hooks: %v", len(list), err)
+	}
+	for _, hook := range list {
+		if hook.Language != "golang" {
+			t.Errorf("hook %s is for %s", hook.ID, hook.Language)
+		}
+		lines = append(lines, strings.TrimPrefix(hook.Entry, "podvet "))
+	}
+	if len(lines) < 15 {
+		t.Errorf("only %d commands: %q", len(lines), lines)
+	}
+	for _, line := range lines {
+		cmd, args, err := newRoot("podvet").Find(strings.Fields(line))
+		if err != nil || cmd.Name() == "podvet" {
+			t.Errorf("podvet %s: %v", line, err)
+			continue
+		}
+		for _, arg := range args {
+			name, isFlag := strings.CutPrefix(arg, "--")
+			if isFlag && cmd.Flags().Lookup(name) == nil {
+				t.Errorf("podvet %s: no flag --%s", line, name)
+			}
+		}
+	}
+}
+
+// TestLinks: what the READMEs and docs link to within the repository is there.
+func TestLinks(t *testing.T) {
+	t.Chdir("../..")
+	files, err := filepath.Glob("*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append(files, more...) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(file), match[1])); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+		}
+	}
+}

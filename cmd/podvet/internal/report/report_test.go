@@ -1,0 +1,178 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/podvet/podvet/rules"
+)
+
+func sample() *Report {
+	return New([]*Subject{
+		{File: "deploy/web.yaml", Line: 3, APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "web",
+			Findings: []Finding{
+				{Rule: "probe-port-unresolved", Level: rules.Deny, Container: "app", Path: "spec.template.spec.containers[0].startupProbe.httpGet.port", Line: 17,
+					Message: `container "app": startupProbe names port "x", which is not declared: it errs for ever and is never started: declare it here or write a number [probe-port-unresolved]`},
+				{Rule: "no-readiness-probe", Level: rules.Warn, Container: "app", Path: "spec.template.spec.containers[0]", Line: 12, Message: "100% a, b: <c> [no-readiness-probe]"},
+			}, Fixed: []Fixed{{"no-startup-probe", "app"}}},
+		{File: "deploy/web.yaml", Line: 40, APIVersion: "v1", Kind: "Pod", Name: "p",
+			Findings: []Finding{{Rule: "bare-pod", Level: rules.Audit, Path: "spec", Message: "nothing recreates it [bare-pod]"}}},
+		{File: "ä b.yaml", Line: 1, APIVersion: "batch/v1", Kind: "Job", Name: "sound", Findings: []Finding{}},
+	}, 2)
+}
+
+func write(t *testing.T, r *Report, format string, o Options) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := r.Write(&out, format, o); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestText(t *testing.T) {
+	const want = `deploy/web.yaml
+  Deployment shop/web
+       17  deny   container "app": startupProbe names port "x", which is not
+                  declared: it errs for ever and is never started: declare it
+                  here or write a number [probe-port-unresolved]
+       12  warn   100% a, b: <c> [no-readiness-probe]
+  Pod p
+           audit  nothing recreates it [bare-pod]
+
+3 objects: 1 deny, 1 warn, 1 audit; 2 passed over
+`
+	got := write(t, sample(), "text", Options{Width: 80})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for line := range strings.Lines(got) {
+		if len(strings.TrimSuffix(line, "\n")) > 80 {
+			t.Errorf("%d columns: %s", len(line), line)
+		}
+	}
+	if plainText := write(t, sample(), "text", Options{}); strings.Contains(plainText, "\x1b") {
+		t.Error("colour without a terminal")
+	}
+	if colored := write(t, sample(), "text", Options{Color: true}); !strings.Contains(colored, "\x1b[31mdeny\x1b[0m") {
+		t.Errorf("no colour: %q", colored)
+	}
+}
+
+func TestPodsOfOneOwnerAreOneGroup(t *testing.T) {
+	pod := func(name string) *Subject {
+		return &Subject{File: "stdin", Kind: "Pod", Namespace: "shop", Name: name, Owner: "Deployment/web", Findings: []Finding{{Rule: "r", Level: rules.Warn, Message: "m [r]"}}}
+	}
+	want := "stdin\n  Deployment shop/web (2 pods)\n           warn   m [r]\n\n2 objects: 0 deny, 2 warn, 0 audit\n"
+	if diff := cmp.Diff(want, write(t, New([]*Subject{pod("a"), pod("b")}, 0), "text", Options{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestSARIF validates against the schema of OASIS and looks at what code scanning needs.
+func TestSARIF(t *testing.T) {
+	text, err := os.ReadFile("testdata/sarif-schema-2.1.0.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("sarif.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := compiler.Compile("sarif.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, err := filepath.Abs(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := sample()
+	r.Subjects[1].File = filepath.Join(here, "sub", "p.yaml")
+	for name, r := range map[string]*Report{"sample": r, "empty": New(nil, 0)} {
+		out := write(t, r, "sarif", Options{Version: "v1"})
+		instance, err := jsonschema.UnmarshalJSON(strings.NewReader(out))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(instance); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	var log sarifLog
+	if err := json.Unmarshal([]byte(write(t, r, "sarif", Options{})), &log); err != nil {
+		t.Fatal(err)
+	}
+	run := log.Runs[0]
+	if len(run.Tool.Driver.Rules) != len(rules.Catalogue()) {
+		t.Errorf("%d rules", len(run.Tool.Driver.Rules))
+	}
+	for _, rule := range run.Tool.Driver.Rules {
+		if !strings.Contains(rule.Help.Markdown, "## What happens") || !strings.HasPrefix(rule.HelpURI, "https://") {
+			t.Errorf("%s has no help", rule.ID)
+		}
+	}
+	var got []string
+	for _, result := range run.Results {
+		location := result.Locations[0].Physical
+		line := "none"
+		if location.Region != nil {
+			line = string(asJSON(t, location.Region.StartLine))
+		}
+		got = append(got, strings.Join([]string{result.Level, run.Tool.Driver.Rules[result.RuleIndex].ID, location.Artifact.URI, line}, " "))
+	}
+	want := []string{"error probe-port-unresolved deploy/web.yaml 17", "warning no-readiness-probe deploy/web.yaml 12", "note bare-pod sub/p.yaml none"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if uri := relativeURI("ä b.yaml"); uri != "%C3%A4%20b.yaml" {
+		t.Errorf("uri %s", uri)
+	}
+}
+
+func asJSON(t *testing.T, v any) []byte {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestJUnit(t *testing.T) {
+	var got testSuites
+	if err := xml.Unmarshal([]byte(write(t, sample(), "junit", Options{})), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Tests != 3 || got.Failures != 1 || len(got.Suites) != 2 || got.Suites[0].Tests != 2 || got.Suites[0].Failures != 1 {
+		t.Errorf("%+v", got)
+	}
+	web, pod := got.Suites[0].Cases[0], got.Suites[0].Cases[1]
+	if web.Name != "Deployment shop/web" || web.Failure == nil || !strings.Contains(web.Failure.Text, "deploy/web.yaml:17: deny: container \"app\"") || !strings.Contains(web.Output, "warn: 100% a, b: <c>") {
+		t.Errorf("%+v", web)
+	}
+	if pod.Failure != nil || !strings.Contains(pod.Output, "audit: nothing recreates it") {
+		t.Errorf("%+v", pod)
+	}
+}
+
+func TestGitHub(t *testing.T) {
+	want := "::error file=deploy/web.yaml,line=17,title=podvet%3A Deployment shop/web::container \"app\": startupProbe names port \"x\", which is not declared: it errs for ever and is never started: declare it here or write a number [probe-port-unresolved]\n" +
+		"::warning file=deploy/web.yaml,line=12,title=podvet%3A Deployment shop/web::100%25 a, b: <c> [no-readiness-probe]\n" +
+		"::notice file=deploy/web.yaml,title=podvet%3A Pod p::nothing recreates it [bare-pod]\n"
+	if diff := cmp.Diff(want, write(t, sample(), "github", Options{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
