@@ -41,11 +41,10 @@ control-plane: ## build the control plane for tests, once: some 8 minutes on 2 c
 test: control-plane ## all tests but the longest
 	$(GO) vet ./...
 	$(GO) test -parallel 8 -timeout 20m ./...
-	$(GO) test -race ./webhook ./certs
 	cd test/parity && $(GO) vet ./... && $(GO) test ./...
 
 .PHONY: test-all
-test-all: lint fuzz ## what CI runs besides make test
+test-all: lint race fuzz ## what CI runs besides make test
 
 .PHONY: generate
 generate: ## write docs/rules and the transcripts in the READMEs anew
@@ -55,6 +54,10 @@ generate: ## write docs/rules and the transcripts in the READMEs anew
 .PHONY: lint
 lint: ## golangci-lint, with the directions of imports
 	$(LINT) run ./...
+
+.PHONY: race
+race: ## the concurrent packages under the race detector, which needs a C compiler
+	$(GO) test -race ./webhook ./certs ./cmd/podvet
 
 FUZZTIME ?= 20s
 .PHONY: fuzz

@@ -22,6 +22,9 @@ var sections = []string{"What happens", "What to write instead", "The fix", "Whe
 func TestEveryRuleHasAPage(t *testing.T) {
 	for _, rule := range rules.Catalogue() {
 		t.Run(rule.ID, func(t *testing.T) {
+			if _, err := os.Stat("catalogue/" + rule.ID + "/rule.md"); err != nil {
+				t.Fatalf("the rule has no page: %v", err)
+			}
 			page := rule.Documentation()
 			if !strings.HasPrefix(page, "# "+rule.ID+"\n\n") {
 				t.Errorf("the page must start with %q and a blank line", "# "+rule.ID)
@@ -116,7 +119,7 @@ func checkFixed(t *testing.T, rule *rules.Rule, plan *rules.Plan, file string, s
 	return true
 }
 
-// TestAcceptedByPolicy: the good files of a rule are at peace with every deny rule of the recommended profile.
+// TestGoodFixturesAreNotDenied: the good files of a rule are at peace with every deny rule of the recommended profile.
 func TestGoodFixturesAreNotDenied(t *testing.T) {
 	plan := rules.ProfilePlan(rules.Recommended)
 	files, err := filepath.Glob("catalogue/*/good*.yaml")
@@ -124,6 +127,9 @@ func TestGoodFixturesAreNotDenied(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range files {
+		if _, err := os.Stat(strings.Replace(file, "/good", "/bad", 1)); err != nil {
+			t.Errorf("%s is the good side of nothing: %v", file, err)
+		}
 		subject, _ := readFixture(t, file)
 		for _, f := range rules.Judge(subject, plan) {
 			if f.Level == rules.Deny {

@@ -23,11 +23,11 @@ func (r Result) Fixable(f Finding) bool {
 	if !f.Rule.hasFix {
 		return false
 	}
-	_, fix := f.Rule.bind(r.plan.params[f.Rule.index])
+	check, fix := f.Rule.bind(r.plan.params[f.Rule.index])
 	p := Pass{Subject: r.subject, plan: r.plan, quiet: true}
 	p.each(f.Rule, func() {
 		if p.containerName() == f.Container {
-			p.try(&step{rule: f.Rule, asked: true, run: fix})
+			p.try(newFix(f.Rule, true, check, fix))
 		}
 	})
 	if p.Subject == r.subject {
@@ -66,25 +66,20 @@ func Fix(s *Subject, plan *Plan) ([]Fixed, *Subject) {
 	}
 	p := Pass{Subject: s, plan: plan, quiet: true}
 	var fixed []Fixed
-	// A fix that was refused may be welcome after a later one: look again, so that a second run of Fix
-	// finds nothing to do.
+	// One fix may make room for an earlier one: look again until nothing is applied, so that a second run of
+	// Fix finds nothing to do. Each round applies something, and what is fixed stays fixed.
 	for again := true; again; {
 		again = false
-		refused := false
 		for i := range plan.fixes {
 			fix := &plan.fixes[i]
 			p.each(fix.rule, func() {
-				applied := p.try(fix)
-				switch {
-				case applied == nil:
-				case !*applied:
-					refused = true
-				default:
-					// Two probes of one container may each be fixed by one rule.
-					if f := (Fixed{Rule: fix.rule, Container: p.containerName()}); !slices.Contains(fixed, f) {
-						fixed = append(fixed, f)
-					}
-					again = again || refused
+				if !p.try(fix) {
+					return
+				}
+				again = true
+				// Two probes of one container may each be fixed by one rule.
+				if f := (Fixed{Rule: fix.rule, Container: p.containerName()}); !slices.Contains(fixed, f) {
+					fixed = append(fixed, f)
 				}
 			})
 		}
@@ -178,21 +173,22 @@ func (p *Pass) each(r *Rule, do func()) {
 	}
 }
 
-// try runs a fix on a copy and keeps it if it may be kept. It returns nil when the fix had nothing to do.
-func (p *Pass) try(fix *step) *bool {
-	if p.Container != nil && p.Container.broken {
-		return nil
-	}
+// try runs a fix on a copy, where its rule finds something, and keeps it if it may be kept.
+func (p *Pass) try(fix *step) bool {
 	p.step, p.edited = fix, nil
+	if fix.check != nil {
+		p.findings = nil
+		if fix.check(p); len(p.findings) == 0 {
+			return false
+		}
+	}
 	fix.run(p)
-	if p.edited == nil {
-		return nil
+	// What the API server will refuse is its own to say: no fix may make it acceptable, or touch it.
+	if p.edited == nil || p.Container != nil && p.Subject.refuses(p.Container) || !fix.asked && p.bringsFinding() {
+		return false
 	}
-	keep := fix.asked || !p.bringsFinding()
-	if keep {
-		p.Subject = p.edited
-	}
-	return &keep
+	p.Subject = p.edited
+	return true
 }
 
 func (p *Pass) bringsFinding() bool {
@@ -244,6 +240,24 @@ func (p *Pass) SetPreStop(hook corev1.LifecycleHandler) {
 // SetGrace sets the pod's terminationGracePeriodSeconds.
 func (p *Pass) SetGrace(seconds int64) { p.edit().TerminationGracePeriodSeconds = &seconds }
 
-// int32Of narrows a value that a fix computed, and says false when it leaves the field's range: such a fix
-// is not applied.
+// SetTimeout raises the timeoutSeconds of the probe the rule is asked about.
+func (p *Pass) SetTimeout(seconds int64) {
+	p.setNumber(seconds, func(probe *corev1.Probe, n int32) { probe.TimeoutSeconds = n })
+}
+
+// SetFailures sets the failureThreshold of the probe the rule is asked about.
+func (p *Pass) SetFailures(failures int64) {
+	p.setNumber(failures, func(probe *corev1.Probe, n int32) { probe.FailureThreshold = n })
+}
+
+// setNumber does nothing where the number leaves the field's range: such a fix is not applied.
+func (p *Pass) setNumber(n int64, set func(*corev1.Probe, int32)) {
+	if narrow, ok := int32Of(n); ok {
+		probe := *p.Probe.Probe
+		set(&probe, narrow)
+		p.SetProbe(p.Probe.Kind, probe)
+	}
+}
+
+// int32Of narrows a number, and says false when it leaves the range of a positive int32.
 func int32Of(n int64) (int32, bool) { return int32(n), 0 < n && n <= math.MaxInt32 }

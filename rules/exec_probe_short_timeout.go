@@ -13,7 +13,7 @@ var _ = register(ForProbe(Rule{
 	FixByDefault: true,
 }, execTimeoutParams{MinSeconds: 2},
 	func(p *Pass, params execTimeoutParams) {
-		if !commandIsRushed(p.Probe, params) {
+		if p.Probe.Exec == nil || p.Probe.Timeout() >= params.MinSeconds {
 			return
 		}
 		advice := "raise timeoutSeconds to " + count(roomForCommand(p.Probe, params))
@@ -25,21 +25,14 @@ var _ = register(ForProbe(Rule{
 	},
 	func(p *Pass, params execTimeoutParams) {
 		// Beside a livenessProbe a startup that succeeds sooner lets liveness strike sooner.
-		if !commandIsRushed(p.Probe, params) || p.Probe.Kind == Startup && p.Container.LivenessProbe != nil {
+		if p.Probe.Kind == Startup && p.Container.LivenessProbe != nil {
 			return
 		}
-		timeout, ok := int32Of(roomForCommand(p.Probe, params))
-		if ok && timeout > p.Probe.TimeoutSeconds {
-			probe := *p.Probe.Probe
-			probe.TimeoutSeconds = timeout
-			p.SetProbe(p.Probe.Kind, probe)
+		if timeout := roomForCommand(p.Probe, params); timeout > p.Probe.Timeout() {
+			p.SetTimeout(timeout)
 		}
 	},
 ))
-
-func commandIsRushed(probe Probe, params execTimeoutParams) bool {
-	return probe.Exec != nil && probe.Timeout() < params.MinSeconds
-}
 
 // roomForCommand is 5 s or what the policy asks, but never longer than the period, which it would stretch.
 func roomForCommand(probe Probe, params execTimeoutParams) int64 {

@@ -36,8 +36,9 @@ func (t *ProbeTemplate) problems(kind ProbeKind) []Problem {
 	v := invalid{path: "template.probe"}
 	v.probe(&t.Probe, kind)
 	problems = append(problems, v.problems...)
-	if ref, ok := (Probe{Probe: &t.Probe}).PortRef(); ok && ref.Type == intstr.String && ref.StrVal != t.PortName {
-		problems = append(problems, Problem{"template.probe", fmt.Sprintf("asks port %q, but only %q is sure to be declared: write port: %s", ref.StrVal, t.PortName, t.PortName)})
+	probe := Probe{Probe: &t.Probe}
+	if ref, ok := probe.PortRef(); ok && ref.Type == intstr.String && ref.StrVal != t.PortName && t.PortName != "" {
+		problems = append(problems, Problem{"template.probe." + portOf(probe), fmt.Sprintf("asks port %q, but only %q is sure to be declared: write port: %s", ref.StrVal, t.PortName, t.PortName)})
 	}
 	return problems
 }
@@ -111,6 +112,13 @@ func (v *invalid) pod(s *Subject) {
 	for i := range spec.EphemeralContainers {
 		v.below(fmt.Sprintf("ephemeralContainers[%d]", i), func(v *invalid) { v.ephemeral(&spec.EphemeralContainers[i]) })
 	}
+}
+
+// refuses tells whether the API server will refuse the pod for this container.
+func (s *Subject) refuses(c *Container) bool {
+	v := invalid{}
+	v.container(s, c.Container, true)
+	return len(v.problems) > 0
 }
 
 // container looks at an app container, a sidecar or a plain init container, which may carry neither probes nor hooks.
@@ -317,7 +325,9 @@ func (v *invalid) handler(h handler, grace *int64) {
 	one("httpGet", h.httpGet != nil, func(v *invalid) { v.httpGet(h.httpGet) })
 	one("tcpSocket", h.tcpSocket != nil, func(v *invalid) { v.port(h.tcpSocket.Port) })
 	one("grpc", h.grpc != nil, func(v *invalid) {
-		v.port(intstr.FromInt32(h.grpc.Port))
+		if !validPort(int64(h.grpc.Port)) {
+			v.bad("port", "is %d: write 1 to 65535", h.grpc.Port)
+		}
 		if mode := h.grpc.Mode; mode != nil && *mode != corev1.GRPCProbeModePlaintext && *mode != corev1.GRPCProbeModeTLS {
 			v.bad("mode", "is %q: write Plaintext or TLS", *mode)
 		}

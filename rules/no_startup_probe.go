@@ -1,10 +1,6 @@
 package rules
 
-import (
-	"fmt"
-
-	corev1 "k8s.io/api/core/v1"
-)
+import "fmt"
 
 type startupParams struct {
 	MinBootSeconds int64 `json:"minBootSeconds" doc:"a boot of this length must survive the livenessProbe"`
@@ -21,45 +17,43 @@ var _ = register(ForProbe(Rule{
 	FixByDefault: true,
 }, startupParams{MinBootSeconds: 50, BudgetSeconds: 300, PeriodSeconds: 3},
 	func(p *Pass, params startupParams) {
-		if !killsSlowBoot(p, params) {
+		live := p.Probe
+		if p.Container.StartupProbe != nil || live.Guaranteed() >= params.MinBootSeconds {
 			return
 		}
+		advice := "raise its failureThreshold to " + count(live.FailuresFor(params.MinBootSeconds))
 		startup, ok := startupFor(p, params)
-		advice := fmt.Sprintf("add a startupProbe with its handler, periodSeconds %d, failureThreshold %d", startup.PeriodSeconds, startup.FailureThreshold)
-		switch {
-		case p.Container.Class == Sidecar: // what comes after it would wait for the startupProbe
-			advice = "raise its failureThreshold to " + count(p.Probe.FailuresFor(params.MinBootSeconds))
-		case !ok:
-			advice = "add a startupProbe with its handler that guarantees " + seconds(params.BudgetSeconds)
-		case startup.TimeoutSeconds > 1:
-			advice += ", timeoutSeconds " + count(int64(startup.TimeoutSeconds))
+		_, unresolved := live.Unresolved()
+		deadline := p.ActiveDeadlineSeconds
+		// A startupProbe is the better remedy, but not where it could never succeed, where what comes after a
+		// sidecar would wait for it, or where the pod's deadline passes first.
+		if ok && !unresolved && p.Container.Class == App && (deadline == 0 || startup.Guaranteed() < deadline) {
+			advice = fmt.Sprintf("add a startupProbe with its handler, periodSeconds %d, failureThreshold %d", startup.PeriodSeconds, startup.FailureThreshold)
+			if startup.TimeoutSeconds > 1 {
+				advice += ", timeoutSeconds " + count(startup.Timeout())
+			}
 		}
-		p.Report("", "livenessProbe guarantees a boot only %s, policy asks %s: %s", seconds(p.Probe.Guaranteed()), seconds(params.MinBootSeconds), advice)
+		p.Report("", "livenessProbe guarantees a boot only %s, policy asks %s: %s", seconds(live.Guaranteed()), seconds(params.MinBootSeconds), advice)
 	},
 	// Only where the measurements of the prober say that no healthy pod is killed, or ready, later for it.
 	func(p *Pass, params startupParams) {
 		live := p.Probe
-		if _, ready := p.Container.Probe(Readiness); !ready || p.Container.Class != App || !killsSlowBoot(p, params) {
+		if _, ready := p.Container.Probe(Readiness); !ready || p.Container.Class != App {
 			return
 		}
 		// An exec that errs, as with a missing binary, is harmless in liveness and blocks startup for ever.
 		if live.Exec != nil || live.Host() != "" || live.Timeout() > live.Period() || !reachesTCP(live) {
 			return
 		}
-		startup, ok := startupFor(p, params)
-		if ok && (Probe{Probe: &startup}).Guaranteed() >= live.Worst() {
-			p.SetProbe(Startup, startup)
+		if startup, ok := startupFor(p, params); ok && startup.Guaranteed() >= live.Worst() {
+			p.SetProbe(Startup, *startup.Probe)
 		}
 	},
 ))
 
-func killsSlowBoot(p *Pass, params startupParams) bool {
-	return p.Container.StartupProbe == nil && p.Probe.Guaranteed() < params.MinBootSeconds
-}
-
 // startupFor is a startupProbe with the livenessProbe's handler that guarantees the budget. Its period is
 // short, for readiness waits for it.
-func startupFor(p *Pass, params startupParams) (corev1.Probe, bool) {
+func startupFor(p *Pass, params startupParams) (Probe, bool) {
 	live := p.Probe
 	period := min(live.Period(), params.PeriodSeconds)
 	if ready, ok := p.Container.Probe(Readiness); ok {
@@ -71,7 +65,7 @@ func startupFor(p *Pass, params startupParams) (corev1.Probe, bool) {
 	startup.InitialDelaySeconds = 0
 	startup.PeriodSeconds = int32(period)
 	startup.FailureThreshold = failures
-	return startup, ok
+	return Probe{Probe: &startup, Kind: Startup, Container: p.Container}, ok
 }
 
 // reachesTCP tells whether the handler's port is a declared TCP port, or a number that is not declared at all.

@@ -44,8 +44,18 @@ type Plan struct {
 type step struct {
 	rule  *Rule
 	level Level
-	asked bool // of a fix: a policy turned it on
 	run   func(*Pass)
+
+	// Of a fix:
+	asked bool        // a policy turned it on
+	check func(*Pass) // it is applied where this finds something; nil for one that looks itself
+}
+
+func newFix(rule *Rule, asked bool, check, fix func(*Pass)) *step {
+	if rule.NeedsTemplate { // applies to every container that declares the port
+		check = nil
+	}
+	return &step{rule: rule, asked: asked, check: check, run: fix}
 }
 
 // NewPlan binds settings, one for each rule of the catalogue in its order. injected names the containers
@@ -64,7 +74,7 @@ func NewPlan(settings []Setting, injected []string, dry bool) *Plan {
 			plan.checks = append(plan.checks, step{rule: rule, level: s.Level, run: check})
 		}
 		if s.Fix != NoFix && fix != nil {
-			fixes[i] = step{rule: rule, asked: s.Fix == AskedFix, run: fix}
+			fixes[i] = *newFix(rule, s.Fix == AskedFix, check, fix)
 		}
 	}
 	for _, id := range fixOrder {

@@ -33,15 +33,15 @@ var _ = register(ForContainer(Rule{
 		}
 	},
 	func(p *Pass, params stopParams) {
-		sleep, ok := preStopSleep(p.Container.Container)
-		if need := sleep + params.MinSeconds; ok && p.Grace() < need && need <= params.MaxGraceSeconds {
+		sleep, _ := preStopSleep(p.Container.Container)
+		if need := sleep + params.MinSeconds; need <= params.MaxGraceSeconds {
 			p.SetGrace(need)
 		}
 	},
 ))
 
 // sleepFirst is a script that starts with a sleep of whole seconds and then goes on or ends.
-var sleepFirst = regexp.MustCompile(`^\s*(?:\S*/)?sleep[ \t]+(\d+)s?[ \t]*(?:;|&&|\|\||\n|$)`)
+var sleepFirst = regexp.MustCompile(`^\s*(?:[\w./-]*/)?sleep[ \t]+(\d+)s?[ \t]*(?:;|&&|\|\||\n|$)`)
 
 // sleepWord is the argument of a sleep of whole seconds.
 var sleepWord = regexp.MustCompile(`^(\d+)s?$`)
@@ -54,7 +54,7 @@ func preStopSleep(c *corev1.Container) (int64, bool) {
 	}
 	hook := c.Lifecycle.PreStop
 	if hook.Sleep != nil {
-		return hook.Sleep.Seconds, hook.Sleep.Seconds >= 1
+		return min(hook.Sleep.Seconds, endless), hook.Sleep.Seconds >= 1
 	}
 	if hook.Exec == nil || len(hook.Exec.Command) < 2 {
 		return 0, false
@@ -74,7 +74,12 @@ func preStopSleep(c *corev1.Container) (int64, bool) {
 	if match == nil {
 		return 0, false
 	}
-	// 32 bits: longer than any grace period, and the sum with another number cannot overflow.
-	n, err := strconv.ParseInt(match[1], 10, 32)
-	return n, err == nil && n >= 1
+	n, err := strconv.ParseInt(match[1], 10, 64)
+	if err != nil { // so many digits that it does not fit
+		n = endless
+	}
+	return min(n, endless), n >= 1
 }
+
+// endless is longer than any grace period; sums with it cannot overflow.
+const endless = 1 << 40

@@ -54,8 +54,8 @@ type Probe struct {
 	Container *Container
 }
 
-// malformed probes are refused by the API server (K pkg/apis/core/validation/validation.go validateProbe);
-// only the mutating webhook meets them, and leaves them alone.
+// malformed probes have no handler to judge or numbers that no formula takes. The API server refuses them, so
+// only the mutating webhook and files bring them.
 func malformed(p *corev1.Probe) bool {
 	if p == nil {
 		return false

@@ -34,9 +34,12 @@ func whoDeclares(s *Subject, name string) string {
 }
 
 // portField is the path of the port within the container.
-func portField(probe Probe) string {
+func portField(probe Probe) string { return probe.Kind.String() + "." + portOf(probe) }
+
+// portOf is the path of a named port within the probe.
+func portOf(probe Probe) string {
 	if probe.HTTPGet != nil {
-		return probe.Kind.String() + ".httpGet.port"
+		return "httpGet.port"
 	}
-	return probe.Kind.String() + ".tcpSocket.port"
+	return "tcpSocket.port"
 }

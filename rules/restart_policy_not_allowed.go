@@ -29,6 +29,10 @@ func (a allowedParams) Problems() []Problem {
 	var problems []Problem
 	for _, kind := range sortedKeys(a.Allowed) {
 		path := "allowed." + kind
+		if known := knownKind(kind); known != kind {
+			problems = append(problems, Problem{path, "no pod has this kind of owner: write " + known})
+			continue
+		}
 		if len(a.Allowed[kind]) == 0 {
 			problems = append(problems, Problem{path, "is empty, so no pod could be created: name a restartPolicy or remove the entry"})
 		}
@@ -40,6 +44,16 @@ func (a allowedParams) Problems() []Problem {
 		}
 	}
 	return problems
+}
+
+// knownKind is what was meant by a kind that differs from one of Kubernetes' own in case or by a plural.
+func knownKind(kind string) string {
+	for _, known := range []string{"Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController", "Job", "CronJob"} {
+		if strings.EqualFold(kind, known) || strings.EqualFold(kind, known+"s") {
+			return known
+		}
+	}
+	return kind
 }
 
 var _ = register(ForPod(Rule{

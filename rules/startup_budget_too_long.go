@@ -17,7 +17,7 @@ var _ = register(ForProbe(Rule{
 		}
 		// What nothing listens on is refused after d + F*P: solve that for F.
 		advice := "shorten initialDelaySeconds or periodSeconds"
-		if failures := (params.MaxSeconds - p.Probe.Delay()) / p.Probe.Period(); failures >= 1 {
+		if failures := (params.MaxSeconds - p.Probe.Delay()) / p.Probe.Period(); failures > 1 {
 			advice = "lower failureThreshold to " + count(failures)
 		}
 		p.Report("startupProbe.failureThreshold", "startupProbe lets a container that never answers go on for %s, policy allows %s: %s",

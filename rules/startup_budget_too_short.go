@@ -18,13 +18,6 @@ var _ = register(ForProbe(Rule{
 		}
 	},
 	func(p *Pass, params minBudgetParams) {
-		if p.Probe.Guaranteed() >= params.MinSeconds {
-			return
-		}
-		if failures, ok := int32Of(p.Probe.FailuresFor(params.MinSeconds)); ok {
-			startup := *p.Probe.Probe
-			startup.FailureThreshold = failures
-			p.SetProbe(Startup, startup)
-		}
+		p.SetFailures(p.Probe.FailuresFor(params.MinSeconds))
 	},
 ))

@@ -184,20 +184,11 @@ func ownerOf(meta *metav1.ObjectMeta) (Owners, string) {
 }
 
 // endsWithScheduledMinute recognises a CronJob's Job: its name ends with "-" and the scheduled time in
-// minutes since 1970, eight digits from 1989 to 2160 (K pkg/controller/cronjob/utils.go getJobName).
+// minutes since 1970 (K pkg/controller/cronjob/utils.go getJobName). Eight digits from 24000000, the year 2015,
+// on: smaller ones are dates, such as 20240131.
 func endsWithScheduledMinute(name string) bool {
-	_, minute, found := cutLast(name, "-")
-	if !found || len(minute) != 8 {
-		return false
-	}
-	return strings.Trim(minute, "0123456789") == ""
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
+	minute := name[strings.LastIndexByte(name, '-')+1:]
+	return len(minute) == 8 && len(minute) < len(name) && strings.Trim(minute, "0123456789") == "" && minute >= "24000000"
 }
 
 // Mirror tells whether this is a static pod's mirror: the kubelet runs its own copy whatever is stored or
@@ -227,8 +218,7 @@ type Container struct {
 	// LongRunning: a sidecar, or an app container that is restarted whenever it ends and whose pod is no Job's.
 	LongRunning bool
 
-	index  int
-	broken bool // carries a probe that the API server will refuse: no fix may touch it
+	index int
 }
 
 func containers(s *Subject) []Container {
@@ -248,8 +238,7 @@ func containers(s *Subject) []Container {
 }
 
 func newContainer(c *corev1.Container, class Class, index int, long bool) Container {
-	return Container{Container: c, Class: class, LongRunning: long, index: index,
-		broken: malformed(c.LivenessProbe) || malformed(c.ReadinessProbe) || malformed(c.StartupProbe)}
+	return Container{Container: c, Class: class, LongRunning: long, index: index}
 }
 
 // effectiveRestartPolicy is the container's own, else the pod's (K pkg/api/v1/pod/util.go).

@@ -95,6 +95,9 @@ func subjectOf(r *request, obj rules.Object) (*rules.Subject, error) {
 		return nil, nil
 	}
 	subject, _ := rules.SubjectOf(obj)
+	if subject != nil {
+		r.Name = subject.Name // made with generateName it has none yet
+	}
 	return subject, nil
 }
 

@@ -72,6 +72,8 @@ func BenchmarkStages(b *testing.B) {
 	}
 	run("decode-envelope", func() { _, _ = decodeReview(body) })
 	run("decode-pod", func() { _ = decodeObject(r.Object, &corev1.Pod{}) })
+	run("plan", func() { _ = p.Plan() })
+	run("vet", func() { _ = rules.Vet(subject, p.Plan()) })
 	run("subject", func() { _, _ = rules.SubjectOf(pod) })
 	run("judge", func() { _ = rules.Judge(subject, p.Plan()) })
 	run("fix", func() { _, _ = rules.Fix(subject, p.Plan()) })

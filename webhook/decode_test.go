@@ -102,7 +102,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzReview: no body makes the server panic, and an answer echoes the uid.
+// FuzzReview: no body makes the server panic, and every answer is one that the API server understands.
 func FuzzReview(f *testing.F) {
 	for _, review := range corpus(f) {
 		f.Add(review)
@@ -111,8 +111,16 @@ func FuzzReview(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, path := range []string{"/mutate", "/validate"} {
 			w := post(h, path, body)
-			if w.Code != 200 && (w.Code < 400 || w.Code >= 500) {
-				t.Errorf("%s: HTTP %d: %s", path, w.Code, strings.TrimSpace(w.Body.String()))
+			if w.Code != 200 {
+				if w.Code < 400 || w.Code >= 500 {
+					t.Errorf("%s: HTTP %d: %s", path, w.Code, strings.TrimSpace(w.Body.String()))
+				}
+				continue
+			}
+			sent, err := decodeReview(body)
+			var answer review
+			if err != nil || gojson.Unmarshal(w.Body.Bytes(), &answer) != nil || answer.Response == nil || answer.Response.UID != sent.UID {
+				t.Errorf("%s: %v: %s", path, err, w.Body)
 			}
 		}
 	})

@@ -21,6 +21,9 @@ import (
 // object is 3 MiB, and an update carries two.
 const maxBody = 7 << 20
 
+// readTimeout is how long a body may take. The API server waits for an answer for at most 30 s.
+const readTimeout = 10 * time.Second
+
 // Handler answers AdmissionReviews at /mutate and /validate.
 type Handler struct {
 	mux      *http.ServeMux
@@ -69,17 +72,18 @@ func (h *Handler) endpoint(name string, admit func(*request, *policy.Policy) (ve
 			}
 			h.metrics.duration.WithLabelValues(name).Observe(time.Since(start).Seconds())
 		}()
+		body, err := readBody(w, r)
+		if err != nil {
+			h.fail(w, name, nil, err)
+			return
+		}
+		// After the body, so that callers who stall hold nobody up.
 		if !h.enter() {
 			w.Header().Set("Retry-After", "1")
 			h.fail(w, name, nil, &fault{http.StatusTooManyRequests, "too many reviews at once: try again"})
 			return
 		}
 		defer h.leave()
-		body, err := readBody(w, r)
-		if err != nil {
-			h.fail(w, name, nil, err)
-			return
-		}
 		if req, err = decodeReview(body); err != nil {
 			h.fail(w, name, nil, err)
 			return
@@ -127,9 +131,12 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > maxBody {
 		return nil, tooLong()
 	}
+	// controller-runtime's server has no read timeout. A recorder in a test has no deadlines.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTimeout))
 	limited := http.MaxBytesReader(w, r.Body, maxBody)
-	// The API server says how long its body is: one buffer of that size. One byte more lets the end be seen.
-	buffer := make([]byte, 0, max(r.ContentLength, 1023)+1)
+	// The API server says how long its body is: one buffer of that size, as long as it is an ordinary one. One
+	// byte more lets the end be seen.
+	buffer := make([]byte, 0, min(max(r.ContentLength, 1023), 64<<10)+1)
 	for {
 		n, err := limited.Read(buffer[len(buffer):cap(buffer)])
 		buffer = buffer[:len(buffer)+n]

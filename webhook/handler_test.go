@@ -451,6 +451,20 @@ func TestPolicyChangesUnderLoad(t *testing.T) {
 	wg.Wait()
 }
 
+// TestGenerateNameIsLogged: a pod that has no name yet is told by what it will be named from.
+func TestGenerateNameIsLogged(t *testing.T) {
+	var log bytes.Buffer
+	h := NewHandler(policy.Default(), 0, slog.New(slog.NewTextHandler(&log, nil)))
+	h.mux.Handle("POST /panic", h.endpoint("validate", func(r *request, p *policy.Policy) (verdict, error) {
+		_, err := validate(r, p)
+		panic(err)
+	}))
+	post(h, "/panic", reviewOf(t, strings.Replace(badPod, "{name: bad}", "{generateName: bad-}", 1)))
+	if !strings.Contains(log.String(), "name=bad-") {
+		t.Errorf("the log: %s", log.String())
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	h := newTestHandler(t, "")
 	ask(t, h, "/mutate", reviewOf(t, badPod))

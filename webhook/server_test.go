@@ -111,6 +111,32 @@ func TestServeAndDrain(t *testing.T) {
 	}
 }
 
+// TestStalledCallers: callers who never send their body hold up nobody, neither reviews nor the end.
+func TestStalledCallers(t *testing.T) {
+	h := NewHandler(policy.Default(), 2, slog.New(slog.DiscardHandler))
+	url, client, _, _ := serve(t, h, ServeOptions{})
+	for range 8 {
+		conn, err := tls.Dial("tcp", strings.TrimPrefix(url, "https://"), client.Transport.(*http.Transport).TLSClientConfig.Clone())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		if _, err := io.WriteString(conn, "POST /validate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 7000000\r\n\r\n{"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 20 {
+		resp, err := client.Post(url+"/validate", "application/json", bytes.NewReader(reviewOf(t, badPod)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Fatalf("HTTP %d", resp.StatusCode)
+		}
+	}
+}
+
 func TestDrainingClosesConnections(t *testing.T) {
 	h := newTestHandler(t, "")
 	if got := post(h, "/validate", reviewOf(t, badPod)).Header().Get("Connection"); got != "" {

@@ -29,11 +29,11 @@ func newExplain() *cobra.Command {
 			return list, cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			page := rules.Lookup(args[0]).Page()
-			if o := terminal(cmd.OutOrStdout()); o.Width > 0 {
-				page = readable(page, o)
+			o := terminal(cmd.OutOrStdout())
+			if o.Width == 0 {
+				o.Width = 80
 			}
-			_, err := fmt.Fprint(cmd.OutOrStdout(), page)
+			_, err := fmt.Fprint(cmd.OutOrStdout(), readable(rules.Lookup(args[0]).Page(), o))
 			return err
 		},
 	}

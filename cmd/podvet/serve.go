@@ -48,6 +48,9 @@ reads again whenever it changes. A bad policy leaves the last good one in force.
 			if !f.local {
 				return errors.New("this version serves without a cluster only: add --local")
 			}
+			if f.maxConcurrent < 0 || f.options.ShutdownDelay < 0 {
+				return errors.New("--max-concurrent-reviews and --shutdown-delay cannot be negative: write 0 or more")
+			}
 			return serveLocal(cmd.Context(), f, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}

@@ -28,6 +28,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 
 	"github.com/podvet/podvet/rules"
@@ -42,6 +43,10 @@ func main() {
 		flag.PrintDefaults()
 	}
 	flag.Parse()
+	if flag.NArg() == 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
 	if err := run(*server, *ca, *start, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "send: "+err.Error())
 		os.Exit(1)
@@ -124,7 +129,15 @@ func (s *sender) apply(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	for doc := range bytes.SplitSeq(text, []byte("\n---\n")) {
+	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
+	for {
+		doc, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
 		s.printf("\n$ kubectl apply -f %s\n", file)
 		var kind metav1.TypeMeta
 		if err := yaml.Unmarshal(doc, &kind); err != nil {
@@ -143,7 +156,6 @@ func (s *sender) apply(ctx context.Context, file string) error {
 			return err
 		}
 	}
-	return nil
 }
 
 func (s *sender) create(ctx context.Context, file string, obj rules.Object) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -48,6 +49,9 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// maxErrors is how many mistakes are named: aliases can make one a million times.
+const maxErrors = 100
+
 // maxNodes bounds what aliases can expand to. A policy of 1 MiB, the most that a ConfigMap holds, has fewer.
 // (Depth needs no bound: the document's types end an alias to itself.)
 const maxNodes = 1 << 20
@@ -60,9 +64,14 @@ type decoder struct {
 	at   map[string]*yaml.Node // what stands at each path, to place what is found after decoding
 
 	tooLarge bool // said once
+	more     bool // than maxErrors
 }
 
 func (d *decoder) fail(n *yaml.Node, path, format string, args ...any) {
+	if len(d.errs) == maxErrors {
+		d.more = true
+		return
+	}
 	d.errs = append(d.errs, Error{File: d.file, Line: n.Line, Path: path, Text: fmt.Sprintf(format, args...)})
 }
 
@@ -85,7 +94,13 @@ func (d *decoder) document(text []byte) *yaml.Node {
 	default:
 		d.fail(&second, "", "a second document: a policy is one document, write the other into a file of its own")
 	}
-	return doc.Content[0]
+	root := doc.Content[0]
+	if root.Kind != yaml.MappingNode {
+		what := describe(root)
+		d.fail(root, "", "is %s: write apiVersion: %s and kind: Policy", what, APIVersion)
+		return nil
+	}
+	return root
 }
 
 // syntax takes the line out of the library's message.
@@ -132,7 +147,7 @@ func (d *decoder) decode(n *yaml.Node, path string, v reflect.Value) {
 		return
 	case *intstr.IntOrString:
 		if n.Tag == "!!int" {
-			d.integer(n, path, reflect.ValueOf(&target.IntVal).Elem(), math.MinInt32)
+			d.integer(n, path, reflect.ValueOf(&target.IntVal).Elem(), 1)
 		} else if s, ok := d.text(n, path, "a number or a name"); ok {
 			*target = intstr.FromString(s)
 		}
@@ -156,15 +171,21 @@ func (d *decoder) decode(n *yaml.Node, path string, v reflect.Value) {
 			v.SetString(s)
 		}
 	case reflect.Bool:
-		if n.Kind != yaml.ScalarNode || n.Tag != "!!bool" {
+		if n.Kind != yaml.ScalarNode || n.Tag != "!!bool" || !strings.EqualFold(n.Value, "true") && !strings.EqualFold(n.Value, "false") {
 			d.fail(n, path, "is %s: write true or false", describe(n))
 			return
 		}
 		v.SetBool(strings.EqualFold(n.Value, "true"))
-	case reflect.Int32, reflect.Int64:
-		d.integer(n, path, v, math.MinInt32)
+	case reflect.Int32: // of a probe
+		d.integer(n, path, v, 0)
+	case reflect.Int64: // seconds, which may be none where they are the least
+		least := int64(1)
+		if strings.HasPrefix(path[strings.LastIndexByte(path, '.')+1:], "min") {
+			least = 0
+		}
+		d.integer(n, path, v, least)
 	default:
-		panic("policy: no decoder for " + v.Type().String()) // a parameter type that no rule may have; a test loads them all
+		panic("policy: no decoder for " + v.Type().String()) // TestParameterTypes finds it before any user
 	}
 }
 
@@ -174,16 +195,25 @@ func (d *decoder) structure(n *yaml.Node, path string, v reflect.Value) {
 	d.pairs(n, path, func(key, value *yaml.Node) {
 		field, known := fields[key.Value]
 		if !known {
-			names := make([]string, 0, len(fields))
-			for name := range fields {
-				names = append(names, name)
-			}
-			slices.Sort(names)
-			d.fail(key, join(path, key.Value), "unknown key%s", DidYouMean(key.Value, names))
+			d.fail(key, join(path, key.Value), "%s", unknownKey(key.Value, slices.Sorted(maps.Keys(fields))))
 			return
 		}
 		d.decode(value, join(path, key.Value), field)
 	})
+}
+
+// unknownKey says what to write instead.
+func unknownKey(key string, known []string) string {
+	meant := DidYouMean(key, known)
+	switch {
+	case slices.Contains([]string{"scopes", "exemptions", "allowPodExemptions"}, key):
+		return "is not for this version of podvet: remove it"
+	case key == "<<":
+		return "merge keys are not read here: write the keys out"
+	case meant == "":
+		return "unknown key: write " + orList(known)
+	}
+	return "unknown key" + meant
 }
 
 // collect gathers fields by JSON name, those of embedded structs included.
@@ -256,8 +286,8 @@ func (d *decoder) integer(n *yaml.Node, path string, v reflect.Value, least int6
 		d.fail(n, path, "is %s: write a whole number", describe(n))
 		return
 	}
-	var value int64
-	if err := n.Decode(&value); err != nil || value < least || value > math.MaxInt32 {
+	value, err := strconv.ParseInt(n.Value, 10, 64)
+	if err != nil || len(n.Value) > 1 && n.Value[0] == '0' || value < least || value > math.MaxInt32 {
 		d.fail(n, path, "is %s: write a whole number from %d to %d", n.Value, least, math.MaxInt32)
 		return
 	}
@@ -265,7 +295,7 @@ func (d *decoder) integer(n *yaml.Node, path string, v reflect.Value, least int6
 }
 
 func (d *decoder) enum(n *yaml.Node, path string, v reflect.Value, words []string) {
-	// YAML 1.1 and people read off as false: take it as the word it is.
+	// Some read off as false: here it is the word.
 	if n.Kind == yaml.ScalarNode && slices.Contains(words, n.Value) {
 		v.SetString(n.Value)
 		return
@@ -277,8 +307,7 @@ func (d *decoder) enum(n *yaml.Node, path string, v reflect.Value, words []strin
 	d.fail(n, path, "is %s: write %s%s", describe(n), orList(words), DidYouMean(value, words))
 }
 
-// parameters reads a rule's parameters over its defaults. Those in seconds are whole and at least 1, those
-// called min* also 0.
+// parameters reads a rule's parameters over its defaults.
 func (d *decoder) parameters(n *yaml.Node, path string, rule *rules.Rule) any {
 	defaults := rule.Defaults()
 	if defaults == nil {
@@ -289,31 +318,21 @@ func (d *decoder) parameters(n *yaml.Node, path string, rule *rules.Rule) any {
 	params.Set(reflect.ValueOf(defaults))
 	before := len(d.errs)
 	d.decode(n, path, params)
-	for i := range params.NumField() {
-		name, _, _ := strings.Cut(params.Type().Field(i).Tag.Get("json"), ",")
-		at := join(path, name)
-		value, given := d.at[at]
-		if given && params.Field(i).Kind() == reflect.Int64 && !d.failedAt(before, at) {
-			least := int64(1)
-			if strings.HasPrefix(name, "min") {
-				least = 0
-			}
-			if n := params.Field(i).Int(); n < least {
-				d.fail(value, at, "is %d: write a whole number of seconds from %d to %d", n, least, math.MaxInt32)
-			}
-		}
-	}
-	if checked, ok := reflect.TypeAssert[interface{ Problems() []rules.Problem }](params); ok && len(d.errs) == before {
+	misread := slices.Clone(d.errs[before:])
+	if checked, ok := reflect.TypeAssert[interface{ Problems() []rules.Problem }](params); ok {
 		for _, problem := range checked.Problems() {
-			at := join(path, strings.TrimSuffix(problem.Path, "."))
-			d.fail(d.nearest(at), at, "%s", problem.Text)
+			// Of what could not be read nothing more can be said.
+			at := join(path, problem.Path)
+			if !slices.ContainsFunc(misread, func(e Error) bool { return strings.HasPrefix(e.Path, at) }) {
+				d.fail(d.nearest(at), at, "%s", problem.Text)
+			}
 		}
 	}
 	return params.Interface()
 }
 
-func (d *decoder) failedAt(from int, path string) bool {
-	return slices.ContainsFunc(d.errs[from:], func(e Error) bool { return e.Path == path })
+func (d *decoder) failedAt(path string) bool {
+	return slices.ContainsFunc(d.errs, func(e Error) bool { return e.Path == path })
 }
 
 // nearest is the node at a path, or at the closest path above it that is written.
@@ -355,9 +374,10 @@ func orList(words []string) string {
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
-// DidYouMean proposes the nearest of the names, when one is near: two changes, or a third of the word.
+// DidYouMean proposes the nearest of the names, when one is near: two changes or a third of the word, and less
+// than half of it.
 func DidYouMean(word string, names []string) string {
-	best, distance := "", max(2, len(word)/3)+1
+	best, distance := "", min(max(2, len(word)/3), len(word)/2)+1
 	for _, name := range names {
 		if d := levenshtein.ComputeDistance(strings.ToLower(word), strings.ToLower(name)); d < distance {
 			best, distance = name, d

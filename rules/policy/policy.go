@@ -2,12 +2,14 @@
 package policy
 
 import (
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -107,13 +109,14 @@ func Load(file string, text []byte) (*Policy, error) {
 	doc := document{Profile: "recommended", Mode: ModeEnforce, Fixes: true, Workloads: WorkloadsWarn, InjectedContainers: rules.DefaultInjected}
 	if root := d.document(text); root != nil {
 		d.decode(root, "", reflect.ValueOf(&doc).Elem())
-		if root.Kind == yaml.MappingNode {
-			d.header(&doc)
-			d.rules(&doc)
-		}
+		d.header(&doc)
+		d.rules(&doc)
 	}
 	if len(d.errs) > 0 {
-		slices.SortStableFunc(d.errs, func(a, b Error) int { return a.Line - b.Line })
+		slices.SortStableFunc(d.errs, func(a, b Error) int { return cmp.Or(a.Line-b.Line, strings.Compare(a.Path, b.Path)) })
+		if d.more {
+			d.errs = append(d.errs, Error{File: file, Text: "there are more mistakes: mend these first"})
+		}
 		return nil, d.errs
 	}
 	sum := sha256.Sum256(text)
@@ -162,7 +165,7 @@ func (d *decoder) header(doc *document) {
 	for _, want := range []struct{ key, got, value string }{
 		{"apiVersion", doc.APIVersion, APIVersion}, {"kind", doc.Kind, Kind},
 	} {
-		if want.got != want.value && !d.failedAt(0, want.key) {
+		if want.got != want.value && !d.failedAt(want.key) {
 			what := "is missing"
 			if want.got != "" {
 				what = "is " + want.got

@@ -33,19 +33,19 @@ func TestMistakes(t *testing.T) {
 		{"only a comment", "# nothing\n", "p.yaml: is empty: write apiVersion: podvet.dev/v1alpha1 and kind: Policy"},
 		{"no kind", "apiVersion: podvet.dev/v1alpha1\n", "p.yaml:1: kind: is missing: write kind: Policy"},
 		{"another version", "apiVersion: podvet.dev/v2\nkind: Policy\n", "p.yaml:1: apiVersion: is podvet.dev/v2: write apiVersion: podvet.dev/v1alpha1"},
-		{"a list", "- a\n", "p.yaml:1: is a list: write keys and values"},
+		{"a list", "- a\n", "p.yaml:1: is a list: write apiVersion: podvet.dev/v1alpha1 and kind: Policy"},
 		{"no YAML", header + "profile: [\n", "p.yaml:4: is not YAML: did not find expected node content"},
 		{"a tab", header + "rules:\n\tx: y\n", "p.yaml:4: is not YAML: found character that cannot start any token"},
 		{"unknown key", header + "profiles: strict\n", "p.yaml:3: profiles: unknown key (did you mean profile?)"},
 		{"case matters", header + "Profile: strict\n", "p.yaml:3: Profile: unknown key (did you mean profile?)"},
-		{"a key of a later version", header + "scopes: []\n", "p.yaml:3: scopes: unknown key"},
-		{"exemptions come later", header + "exemptions: []\n", "p.yaml:3: exemptions: unknown key"},
-		{"pod exemptions come later", header + "allowPodExemptions: true\n", "p.yaml:3: allowPodExemptions: unknown key"},
+		{"a key of a later version", header + "scopes: []\n", "p.yaml:3: scopes: is not for this version of podvet: remove it"},
+		{"exemptions come later", header + "exemptions: []\n", "p.yaml:3: exemptions: is not for this version of podvet: remove it"},
+		{"pod exemptions come later", header + "allowPodExemptions: true\n", "p.yaml:3: allowPodExemptions: is not for this version of podvet: remove it"},
 		{"duplicate key", header + "mode: warn\nmode: audit\n", "p.yaml:4: mode: stands here a second time, first in line 3: remove one"},
 		{"duplicate rule", header + "rules:\n  bare-pod: {level: off}\n  bare-pod: {level: warn}\n", "p.yaml:5: rules.bare-pod: stands here a second time, first in line 4: remove one"},
 		{"second document", header + "---\nkind: Policy\n", "p.yaml:3: a second document: a policy is one document, write the other into a file of its own"},
 		{"no such profile", header + "profile: strikt\n", `p.yaml:3: profile: is "strikt": write minimal, recommended or strict (did you mean strict?)`},
-		{"no such mode", header + "mode: on\n", `p.yaml:3: mode: is "on": write enforce, warn, audit or off (did you mean off?)`},
+		{"no such mode", header + "mode: on\n", `p.yaml:3: mode: is "on": write enforce, warn, audit or off`},
 		{"fixes no boolean", header + "fixes: \"true\"\n", `p.yaml:3: fixes: is "true": write true or false`},
 		{"fixes yes", header + "fixes: yes\n", `p.yaml:3: fixes: is "yes": write true or false`},
 		{"injected no list", header + "injectedContainers: istio-proxy\n", `p.yaml:3: injectedContainers: is "istio-proxy": write a list`},
@@ -57,9 +57,9 @@ func TestMistakes(t *testing.T) {
 		{"fix without template", header + "rules:\n  no-readiness-probe: {fix: true}\n", "p.yaml:4: rules.no-readiness-probe.fix: podvet invents no handler: promise one in params.template, a portName and a probe"},
 		{"no parameters", header + "rules:\n  bare-pod: {params: {x: 1}}\n", "p.yaml:4: rules.bare-pod.params: rule bare-pod has no parameters: remove this"},
 		{"unknown parameter", header + "rules:\n  startup-budget-too-long:\n    params:\n      maxSecond: 5\n", "p.yaml:6: rules.startup-budget-too-long.params.maxSecond: unknown key (did you mean maxSeconds?)"},
-		{"below the range", header + "rules:\n  startup-budget-too-long: {params: {maxSeconds: 0}}\n", "p.yaml:4: rules.startup-budget-too-long.params.maxSeconds: is 0: write a whole number of seconds from 1 to 2147483647"},
-		{"negative min", header + "rules:\n  startup-budget-too-short: {params: {minSeconds: -1}}\n", "p.yaml:4: rules.startup-budget-too-short.params.minSeconds: is -1: write a whole number of seconds from 0 to 2147483647"},
-		{"above the range", header + "rules:\n  startup-budget-too-long: {params: {maxSeconds: 2147483648}}\n", "p.yaml:4: rules.startup-budget-too-long.params.maxSeconds: is 2147483648: write a whole number from -2147483648 to 2147483647"},
+		{"below the range", header + "rules:\n  startup-budget-too-long: {params: {maxSeconds: 0}}\n", "p.yaml:4: rules.startup-budget-too-long.params.maxSeconds: is 0: write a whole number from 1 to 2147483647"},
+		{"negative min", header + "rules:\n  startup-budget-too-short: {params: {minSeconds: -1}}\n", "p.yaml:4: rules.startup-budget-too-short.params.minSeconds: is -1: write a whole number from 0 to 2147483647"},
+		{"above the range", header + "rules:\n  startup-budget-too-long: {params: {maxSeconds: 2147483648}}\n", "p.yaml:4: rules.startup-budget-too-long.params.maxSeconds: is 2147483648: write a whole number from 1 to 2147483647"},
 		{"no whole number", header + "rules:\n  startup-budget-too-long: {params: {maxSeconds: 1.5}}\n", "p.yaml:4: rules.startup-budget-too-long.params.maxSeconds: is 1.5: write a whole number"},
 		{"a duration", header + "rules:\n  startup-budget-too-long: {params: {maxSeconds: 5m}}\n", `p.yaml:4: rules.startup-budget-too-long.params.maxSeconds: is "5m": write a whole number`},
 		{"impossible restartPolicy", header + "rules:\n  restart-policy-not-allowed:\n    params:\n      allowed:\n        Deployment: [Never]\n",
@@ -71,9 +71,19 @@ func TestMistakes(t *testing.T) {
 		{"template without handler", header + "rules:\n  no-readiness-probe: {fix: true, params: {template: {portName: http, probe: {periodSeconds: 3}}}}\n",
 			"p.yaml:4: rules.no-readiness-probe.params.template.probe: has no handler: write one of exec, httpGet, tcpSocket, grpc or, in a hook, sleep"},
 		{"template with another port", header + "rules:\n  no-liveness-probe: {fix: true, params: {template: {portName: http, probe: {tcpSocket: {port: web}}}}}\n",
-			`p.yaml:4: rules.no-liveness-probe.params.template.probe: asks port "web", but only "http" is sure to be declared: write port: http`},
+			`p.yaml:4: rules.no-liveness-probe.params.template.probe.tcpSocket.port: asks port "web", but only "http" is sure to be declared: write port: http`},
 		{"template that the API server refuses", header + "rules:\n  no-liveness-probe: {params: {template: {portName: http, probe: {tcpSocket: {port: http}, successThreshold: 2}}}}\n",
 			"p.yaml:4: rules.no-liveness-probe.params.template.probe.successThreshold: is 2: a livenessProbe must have 1"},
+		{"null", "null\n", "p.yaml:1: is empty: write apiVersion: podvet.dev/v1alpha1 and kind: Policy"},
+		{"only a marker", "---\n", "p.yaml:2: is empty: write apiVersion: podvet.dev/v1alpha1 and kind: Policy"},
+		{"a merge key", header + "rules:\n  bare-pod: {<<: {level: off}}\n", "p.yaml:4: rules.bare-pod.<<: merge keys are not read here: write the keys out"},
+		{"nothing like it", header + "rules:\n  bare-pod: {volume: 11}\n", "p.yaml:4: rules.bare-pod.volume: unknown key: write fix, level or params"},
+		{"a misspelt kind", header + "rules:\n  restart-policy-not-allowed: {params: {allowed: {deployments: [Always]}}}\n",
+			"p.yaml:4: rules.restart-policy-not-allowed.params.allowed.deployments: no pod has this kind of owner: write Deployment"},
+		{"octal", header + "rules:\n  startup-budget-too-long: {params: {maxSeconds: 0600}}\n", "p.yaml:4: rules.startup-budget-too-long.params.maxSeconds: is 0600: write a whole number from 1 to 2147483647"},
+		{"forced boolean", header + "fixes: !!bool maybe\n", "p.yaml:3: fixes: is maybe: write true or false"},
+		{"grpc port", header + "rules:\n  no-liveness-probe: {params: {template: {portName: grpc, probe: {grpc: {port: 99999}}}}}\n",
+			"p.yaml:4: rules.no-liveness-probe.params.template.probe.grpc.port: is 99999: write 1 to 65535"},
 		{"template with a misspelt field", header + "rules:\n  no-liveness-probe: {params: {template: {portName: http, probe: {tcpSockets: {port: http}}}}}\n",
 			"p.yaml:4: rules.no-liveness-probe.params.template.probe.tcpSockets: unknown key (did you mean tcpSocket?)"},
 	} {
@@ -94,14 +104,53 @@ rules:
 `
 	want := []string{
 		`p.yaml:3: profile: is "strikt": write minimal, recommended or strict (did you mean strict?)`,
-		`p.yaml:4: mode: is "on": write enforce, warn, audit or off (did you mean off?)`,
+		`p.yaml:4: mode: is "on": write enforce, warn, audit or off`,
 		`p.yaml:6: rules.no-readynes-probe: there is no such rule (did you mean no-readiness-probe?): podvet rules lists them`,
 		`p.yaml:7: rules.startup-budget-too-long.level: is "denny": write deny, warn, audit or off (did you mean deny?)`,
-		`p.yaml:7: rules.startup-budget-too-long.params.maxSeconds: is 0: write a whole number of seconds from 1 to 2147483647`,
+		`p.yaml:7: rules.startup-budget-too-long.params.maxSeconds: is 0: write a whole number from 1 to 2147483647`,
 	}
 	for range 5 { // the order must not be a map's
 		if diff := cmp.Diff(want, mistakes(t, text)); diff != "" {
 			t.Fatalf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
+// TestTemplateMistakesTogether: a field that cannot be read hides no other mistake.
+func TestTemplateMistakesTogether(t *testing.T) {
+	text := header + "rules:\n  no-liveness-probe:\n    params:\n      template:\n        portName: http\n        probe:\n          httpGet: {port: web}\n          periodSecond: 3\n          successThreshold: 2\n"
+	want := []string{
+		`p.yaml:9: rules.no-liveness-probe.params.template.probe.httpGet.port: asks port "web", but only "http" is sure to be declared: write port: http`,
+		"p.yaml:10: rules.no-liveness-probe.params.template.probe.periodSecond: unknown key (did you mean periodSeconds?)",
+		"p.yaml:11: rules.no-liveness-probe.params.template.probe.successThreshold: is 2: a livenessProbe must have 1",
+	}
+	if diff := cmp.Diff(want, mistakes(t, text)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestManyMistakes: aliases do not make a flood of them.
+func TestManyMistakes(t *testing.T) {
+	text := header + "rules:\n  restart-policy-not-allowed:\n    params:\n      allowed:\n        A: &a [" + strings.Repeat("1,", 2000) + "1]\n"
+	for i := range 50 {
+		text += fmt.Sprintf("        B%d: *a\n", i)
+	}
+	got := mistakes(t, text)
+	if len(got) != 101 || !strings.HasSuffix(got[len(got)-1], "p.yaml: there are more mistakes: mend these first") {
+		t.Errorf("%d mistakes, last %q", len(got), got[len(got)-1])
+	}
+}
+
+// TestParameterTypes: every parameter of every rule can be read, is named and says what it means.
+func TestParameterTypes(t *testing.T) {
+	for _, rule := range rules.Catalogue() {
+		for _, p := range rule.Parameters() {
+			if p.Name == "" || p.Meaning == "" {
+				t.Errorf("%s: parameter %+v", rule.ID, p)
+			}
+			for _, value := range []string{"1", "true", "text", "[a]", "{a: [b]}"} { // a type without a decoder panics
+				_ = mistakes(t, fmt.Sprintf("%srules:\n  %s: {params: {%s: %s}}\n", header, rule.ID, p.Name, value))
+			}
 		}
 	}
 }

@@ -125,7 +125,7 @@ func parseNode(c Chunk) (*yaml.Node, *Problem) {
 	err := yaml.Unmarshal(c.Text, &doc)
 	if err != nil {
 		line, text := policy.SyntaxError(err)
-		line = c.Line - 1 + max(line, 1)
+		line = c.Line - 1 + min(max(line, 1), bytes.Count(c.Text, []byte("\n"))+1) // the library may name a line after the last
 		if bytes.Contains(c.Text, []byte("{{")) {
 			text += " (a template has to be rendered first)"
 		} else if strings.Contains(text, "tab character") || strings.Contains(text, "cannot start any token") {
