@@ -62,7 +62,7 @@ var acceptanceCases = []acceptance{
 	{name: "1 kubectl run", spec: app(), only: true, want: []string{"audit bare-pod/", "warn no-readiness-probe/app"}},
 	{name: "2 exec liveness", spec: app("livenessProbe: {" + healthy + ", initialDelaySeconds: 5, periodSeconds: 5}"), only: true,
 		want:   []string{"audit bare-pod/", "warn no-readiness-probe/app", "warn no-startup-probe/app", "warn exec-probe-short-timeout/app"},
-		inText: "only 15 s"},
+		inText: "gives 15 s"},
 	{name: "3 startup port not declared", spec: app(startup("liveness-port")), want: []string{"deny probe-port-unresolved/app"}},
 	{name: "4 startup port declared", spec: app(startup("http"), ports), not: []string{"probe-port-unresolved", "startup-budget-too-short", "startup-budget-too-long"}},
 	{name: "5 startup port in the other container", spec: "containers:\n- {name: app, image: i, " + startup("http") + "}\n- {name: web, image: i, " + ports + "}",

@@ -11,7 +11,11 @@ var _ = register(ForPod(Rule{
 }, None{},
 	func(p *Pass, _ None) {
 		if slices.ContainsFunc(p.Containers, func(c Container) bool { return c.Class == App && c.LongRunning }) {
-			p.Report("", "no controller owns this pod: nothing recreates it when its node dies or it is evicted: make it the template of a Deployment")
+			advice := "make it the template of a Deployment"
+			if p.ActiveDeadlineSeconds != 0 { // which a Deployment's pods cannot have
+				advice += ", without activeDeadlineSeconds"
+			}
+			p.Report("", "no controller owns this pod: nothing recreates it when its node dies or it is evicted: %s", advice)
 		}
 	}, nil,
 ))

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -78,9 +79,13 @@ func TestFixtures(t *testing.T) {
 					if len(wants) == 0 {
 						t.Fatal(`no line "# want: "`)
 					}
-					if diff := cmp.Diff(wants, findingsOf(rule, rules.Judge(subject, plan))); diff != "" {
-						t.Errorf("findings (-want +got):\n%s", diff)
+					got := findingsOf(rule, rules.Judge(subject, plan))
+					if *update {
+						writeWants(t, file, got)
+					} else if diff := cmp.Diff(wants, got); diff != "" {
+						t.Errorf("findings (-want +got), go test ./rules -run TestFixtures -update writes them:\n%s", diff)
 					}
+					adviceIsFollowed(t, wants, strings.Replace(file, "/bad", "/good", 1))
 					good, _ := readFixture(t, strings.Replace(file, "/bad", "/good", 1))
 					if got := findingsOf(rule, rules.Judge(good, plan)); len(got) > 0 {
 						t.Errorf("the good file: %s", got)
@@ -94,6 +99,53 @@ func TestFixtures(t *testing.T) {
 				t.Error("no bad*.fixed.yaml shows the fix")
 			}
 		})
+	}
+}
+
+func writeWants(t *testing.T, file string, messages []string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := regexp.MustCompile(`(?m)^# want: .*\n`).ReplaceAllString(string(text), "")
+	for i := range messages {
+		messages[i] = "# want: " + messages[i] + "\n"
+	}
+	if err := os.WriteFile(file, []byte(strings.Join(messages, "")+rest), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// numbers are what an advice says to write: a field and its value.
+var numbers = regexp.MustCompile(`(\w+Seconds|failureThreshold)(?: to)? (\d+)`)
+
+// adviceIsFollowed looks for each number that the messages advise, after their last colon, in the good file: of
+// several for one field, as the grace of a pod, the largest. Where there is an alternative it may have been chosen.
+func adviceIsFollowed(t *testing.T, messages []string, good string) {
+	t.Helper()
+	text, err := os.ReadFile(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	advised := map[string]int{}
+	for _, message := range messages {
+		advice := message[strings.LastIndex(message, ": ")+2:]
+		if strings.Contains(advice, " or ") {
+			continue
+		}
+		for _, match := range numbers.FindAllStringSubmatch(advice, -1) {
+			n, err := strconv.Atoi(match[2])
+			if err != nil {
+				t.Fatal(err)
+			}
+			advised[match[1]] = max(advised[match[1]], n)
+		}
+	}
+	for field, n := range advised {
+		if !regexp.MustCompile(fmt.Sprintf(`%s: %d\b`, field, n)).Match(text) {
+			t.Errorf("%s does not follow the advice: no %s: %d", good, field, n)
+		}
 	}
 }
 

@@ -109,7 +109,7 @@ type Pass struct {
 // write instead.
 func (p *Pass) Report(field, format string, args ...any) {
 	f := Finding{Rule: p.step.rule, Level: p.step.level, Container: p.containerName(), field: field}
-	if p.plan.capped(p.step.rule, p.Container) {
+	if p.plan.capped(p.Container) {
 		f.Level = min(f.Level, Audit)
 	}
 	if !p.quiet {
@@ -224,17 +224,6 @@ func (p *Pass) editContainer() *corev1.Container {
 // SetProbe gives the container a probe of a kind. The handler may be shared with another probe: it is never changed.
 func (p *Pass) SetProbe(kind ProbeKind, probe corev1.Probe) {
 	*probeField(p.editContainer(), kind) = &probe
-}
-
-// SetPreStop gives the container a preStop hook.
-func (p *Pass) SetPreStop(hook corev1.LifecycleHandler) {
-	c := p.editContainer()
-	lifecycle := corev1.Lifecycle{}
-	if c.Lifecycle != nil {
-		lifecycle = *c.Lifecycle
-	}
-	lifecycle.PreStop = &hook
-	c.Lifecycle = &lifecycle
 }
 
 // SetGrace sets the pod's terminationGracePeriodSeconds.

@@ -20,7 +20,7 @@ var _ = register(ForProbe(Rule{
 		if p.Probe.Period() < params.MinSeconds {
 			advice = "raise periodSeconds and timeoutSeconds to " + count(params.MinSeconds)
 		}
-		p.Report(p.Probe.Kind.String()+".timeoutSeconds", "%s gives its command %s: on a busy node a process starts slower, which counts as a failure: %s",
+		p.Report(p.Probe.Kind.String()+".timeoutSeconds", "%s gives its command %s, and a busy node starts a process slower: %s",
 			p.Probe.Kind, seconds(p.Probe.Timeout()), advice)
 	},
 	func(p *Pass, params execTimeoutParams) {

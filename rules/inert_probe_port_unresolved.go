@@ -9,7 +9,7 @@ var _ = register(ForProbe(Rule{
 }, None{},
 	func(p *Pass, _ None) {
 		if name, unresolved := p.Probe.Unresolved(); unresolved && p.Probe.Inert(p.Subject) {
-			p.Report(portField(p.Probe), "%s names port %q, which %s: it errs for ever, so it never acts: declare it here or write a number",
+			p.Report(portField(p.Probe), "%s names port %q, which %s: it always errs and never acts: declare it here or write a number",
 				p.Probe.Kind, name, whoDeclares(p.Subject, name))
 		}
 	}, nil,

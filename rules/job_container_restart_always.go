@@ -12,7 +12,11 @@ var _ = register(ForContainer(Rule{
 	func(p *Pass, _ None) {
 		switch {
 		case hasRestartPolicy(p.Container.Container, corev1.ContainerRestartPolicyAlways):
-			p.Report("restartPolicy", "restartPolicy Always starts it again whenever it ends, so the Job never completes: write OnFailure, or make it a sidecar")
+			advice := "write OnFailure, or make it a sidecar"
+			if ruleRestarts(p.Container.Container, 0) {
+				advice = "make it a sidecar, or write OnFailure and no rule for exit code 0"
+			}
+			p.Report("restartPolicy", "restartPolicy Always starts it again whenever it ends, so the Job never completes: %s", advice)
 		case ruleRestarts(p.Container.Container, 0):
 			p.Report("restartPolicyRules", "restartPolicyRules restart it on exit code 0, so the Job never completes: take 0 out of In, or add it to NotIn")
 		}

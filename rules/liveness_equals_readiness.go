@@ -12,10 +12,15 @@ var _ = register(ForProbe(Rule{
 		if !ok || !SameHandler(p.Probe, ready) {
 			return
 		}
-		if failures := failuresToKillAfter(p.Probe, ready); p.Probe.Failures() < failures {
-			p.Report("livenessProbe", "livenessProbe asks what readinessProbe asks and can kill before traffic is taken away: raise its failureThreshold to %d, or ask something else",
-				failures)
+		failures := failuresToKillAfter(p.Probe, ready)
+		if p.Probe.Failures() >= failures {
+			return
 		}
+		advice := "ask something else"
+		if _, ok := int32Of(failures); ok {
+			advice = "raise its failureThreshold to " + count(failures) + ", or " + advice
+		}
+		p.Report("livenessProbe", "livenessProbe asks what readinessProbe asks and can kill before traffic stops: %s", advice)
 	}, nil,
 ))
 

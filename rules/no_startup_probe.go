@@ -21,7 +21,7 @@ var _ = register(ForProbe(Rule{
 		if p.Container.StartupProbe != nil || live.Guaranteed() >= params.MinBootSeconds {
 			return
 		}
-		advice := "raise its failureThreshold to " + count(live.FailuresFor(params.MinBootSeconds))
+		advice := raiseFailures(live, params.MinBootSeconds)
 		startup, ok := startupFor(p, params)
 		_, unresolved := live.Unresolved()
 		deadline := p.ActiveDeadlineSeconds
@@ -33,7 +33,7 @@ var _ = register(ForProbe(Rule{
 				advice += ", timeoutSeconds " + count(startup.Timeout())
 			}
 		}
-		p.Report("", "livenessProbe guarantees a boot only %s, policy asks %s: %s", seconds(live.Guaranteed()), seconds(params.MinBootSeconds), advice)
+		p.Report("", "livenessProbe gives %s to boot, policy asks %s: %s", seconds(live.Guaranteed()), seconds(params.MinBootSeconds), advice)
 	},
 	// Only where the measurements of the prober say that no healthy pod is killed, or ready, later for it.
 	func(p *Pass, params startupParams) {

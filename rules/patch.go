@@ -22,7 +22,7 @@ type Operation struct {
 func add(path string, value any) Operation { return Operation{Op: "add", Path: path, Value: value} }
 
 // Patch is what turns a pod with the spec before into one with the spec after, as far as fixes reach, and
-// records in its annotations what was fixed. It writes single numbers or whole new probes and hooks below
+// records in its annotations what was fixed. It writes single numbers or whole new probes below
 // parents that are there, so it applies by construction and cannot drop a field it does not know.
 func Patch(before, after *corev1.PodSpec, meta *metav1.ObjectMeta, fixed []Fixed) []Operation {
 	if len(fixed) == 0 {
@@ -43,7 +43,6 @@ func patchContainers(ops []Operation, list string, before, after []corev1.Contai
 		for kind := Liveness; kind <= Startup; kind++ {
 			ops = patchProbe(ops, path+"/"+kind.String(), *probeField(&before[i], kind), *probeField(&after[i], kind))
 		}
-		ops = patchPreStop(ops, path+"/lifecycle", before[i].Lifecycle, after[i].Lifecycle)
 	}
 	return ops
 }
@@ -62,16 +61,6 @@ func patchProbe(ops []Operation, path string, before, after *corev1.Probe) []Ope
 		ops = append(ops, add(path+"/failureThreshold", after.FailureThreshold))
 	}
 	return ops
-}
-
-func patchPreStop(ops []Operation, path string, before, after *corev1.Lifecycle) []Operation {
-	if before == after {
-		return ops
-	}
-	if before == nil {
-		return append(ops, add(path, after))
-	}
-	return append(ops, add(path+"/preStop", after.PreStop))
 }
 
 // annotate keeps what an earlier pass recorded, for the API server asks again when a later webhook has

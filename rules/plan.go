@@ -97,8 +97,8 @@ func ProfilePlan(profile Profile) *Plan {
 // Dry tells whether fixes are only recorded, not applied.
 func (p *Plan) Dry() bool { return p.dry }
 
-func (p *Plan) capped(rule *Rule, c *Container) bool {
-	return c != nil && !rule.JudgesInjected && slices.Contains(p.injected, c.Name)
+func (p *Plan) capped(c *Container) bool {
+	return c != nil && slices.Contains(p.injected, c.Name)
 }
 
 // paramsOf returns another rule's parameters as the policy in force has them.

@@ -64,10 +64,14 @@ var _ = register(ForPod(Rule{
 }, allowedParams{},
 	func(p *Pass, params allowedParams) {
 		allowed, limited := params.Allowed[p.OwnerKind]
-		if limited && !slices.Contains(allowed, p.Spec.RestartPolicy) {
-			p.Report("restartPolicy", "restartPolicy %s is not what the policy allows for a %s: write %s",
-				p.Spec.RestartPolicy, p.OwnerKind, alternatives(allowed))
+		if !limited || slices.Contains(allowed, p.Spec.RestartPolicy) {
+			return
 		}
+		advice := "write " + alternatives(allowed)
+		if p.FailurePolicy { // which goes with Never only, and that is not allowed
+			advice += ", and remove podFailurePolicy"
+		}
+		p.Report("restartPolicy", "restartPolicy %s is not what the policy allows for a %s: %s", p.Spec.RestartPolicy, p.OwnerKind, advice)
 	}, nil,
 ))
 

@@ -98,8 +98,6 @@ type Rule struct {
 	NeedsTemplate bool
 	// YieldsTo names a rule whose finding on the same container silences this one's.
 	YieldsTo string
-	// JudgesInjected: findings about injected containers keep their level.
-	JudgesInjected bool
 
 	defaults any
 	unit     unit

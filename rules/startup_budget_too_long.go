@@ -15,12 +15,21 @@ var _ = register(ForProbe(Rule{
 		if p.Probe.Refused() <= params.MaxSeconds {
 			return
 		}
-		// What nothing listens on is refused after d + F*P: solve that for F.
-		advice := "shorten initialDelaySeconds or periodSeconds"
-		if failures := (params.MaxSeconds - p.Probe.Delay()) / p.Probe.Period(); failures > 1 {
-			advice = "lower failureThreshold to " + count(failures)
-		}
 		p.Report("startupProbe.failureThreshold", "startupProbe lets a container that never answers go on for %s, policy allows %s: %s",
-			seconds(p.Probe.Refused()), seconds(params.MaxSeconds), advice)
+			seconds(p.Probe.Refused()), seconds(params.MaxSeconds), shorten(p.Probe, params.MaxSeconds))
 	}, nil,
 ))
+
+// shorten says which one number brings d + F*P down to the seconds, and to what.
+func shorten(p Probe, seconds int64) string {
+	left := seconds - p.Delay()
+	switch {
+	case left/p.Period() > 1: // with one failure there would be no budget at all
+		return "lower failureThreshold to " + count(left/p.Period())
+	case left/p.Failures() >= 1:
+		return "lower periodSeconds to " + count(left/p.Failures())
+	case seconds >= p.Failures()*p.Period():
+		return "lower initialDelaySeconds to " + count(seconds-p.Failures()*p.Period())
+	}
+	return "lower initialDelaySeconds, periodSeconds and failureThreshold"
+}

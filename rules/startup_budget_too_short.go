@@ -13,8 +13,8 @@ var _ = register(ForProbe(Rule{
 }, minBudgetParams{MinSeconds: 25},
 	func(p *Pass, params minBudgetParams) {
 		if p.Probe.Guaranteed() < params.MinSeconds {
-			p.Report("startupProbe.failureThreshold", "startupProbe guarantees %s, policy asks %s: raise failureThreshold to %d",
-				seconds(p.Probe.Guaranteed()), seconds(params.MinSeconds), p.Probe.FailuresFor(params.MinSeconds))
+			p.Report("startupProbe.failureThreshold", "startupProbe guarantees %s, policy asks %s: %s",
+				seconds(p.Probe.Guaranteed()), seconds(params.MinSeconds), raiseFailures(p.Probe, params.MinSeconds))
 		}
 	},
 	func(p *Pass, params minBudgetParams) {

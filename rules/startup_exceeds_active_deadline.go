@@ -1,5 +1,7 @@
 package rules
 
+import "strings"
+
 var _ = register(ForProbe(Rule{
 	ID:     "startup-exceeds-active-deadline",
 	Group:  StartupBudget,
@@ -12,11 +14,17 @@ var _ = register(ForProbe(Rule{
 		if deadline == 0 || guaranteed < deadline {
 			return
 		}
-		advice := "raise that above " + count(guaranteed)
+		var advice []string
+		if _, ok := int32Of(guaranteed + 1); ok {
+			advice = append(advice, "raise that above "+count(guaranteed))
+		}
 		if left := deadline - 1 - p.Probe.Delay(); left >= 0 {
-			advice += " or lower failureThreshold to " + count(left/p.Probe.Period()+1)
+			advice = append(advice, "lower failureThreshold to "+count(left/p.Probe.Period()+1))
+		}
+		if advice == nil {
+			advice = []string{"lower initialDelaySeconds"}
 		}
 		p.Report("startupProbe.failureThreshold", "startupProbe guarantees %s, but activeDeadlineSeconds %d ends the pod first: %s",
-			seconds(guaranteed), deadline, advice)
+			seconds(guaranteed), deadline, strings.Join(advice, " or "))
 	}, nil,
 ))

@@ -48,6 +48,8 @@ type Subject struct {
 	// ActiveDeadlineSeconds is the lowest one that applies to the pod, its own or in a template its Job's; 0 for none.
 	ActiveDeadlineSeconds int64
 
+	FailurePolicy bool // a Job's template with a podFailurePolicy
+
 	// Containers are the sidecars, then the app containers, each as listed in the spec.
 	Containers []Container
 
@@ -74,11 +76,13 @@ func SubjectOf(obj runtime.Object) (*Subject, bool) {
 		}
 		return templateSubject("ReplicationController", Controllers, &o.ObjectMeta, o.Spec.Template, nil), true
 	case *batchv1.Job:
-		return templateSubject("Job", Jobs, &o.ObjectMeta, &o.Spec.Template, o.Spec.ActiveDeadlineSeconds), true
+		s := templateSubject("Job", Jobs, &o.ObjectMeta, &o.Spec.Template, o.Spec.ActiveDeadlineSeconds)
+		s.FailurePolicy = o.Spec.PodFailurePolicy != nil
+		return s, true
 	case *batchv1.CronJob:
 		job := &o.Spec.JobTemplate.Spec
 		s := templateSubject("CronJob", Jobs, &o.ObjectMeta, &job.Template, job.ActiveDeadlineSeconds)
-		s.path = "spec.jobTemplate.spec.template.spec"
+		s.path, s.FailurePolicy = "spec.jobTemplate.spec.template.spec", job.PodFailurePolicy != nil
 		return s, true
 	}
 	return nil, false
