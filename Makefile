@@ -35,6 +35,7 @@ demo-stop: ## end what make demo left running
 
 .PHONY: control-plane
 control-plane: ## build the control plane for tests, once: some 8 minutes on 2 cores
+	@$(GO) list -deps ./test/cluster/build >/dev/null 2>&1 || { echo "the Go modules cannot be downloaded: connect to a Go module proxy, or fill the module cache with go mod download, then run this again" >&2; exit 1; }
 	@$(GO) run ./test/cluster/build
 
 .PHONY: test

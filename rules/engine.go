@@ -184,7 +184,7 @@ func (p *Pass) try(fix *step) bool {
 	}
 	fix.run(p)
 	// What the API server will refuse is its own to say: no fix may make it acceptable, or touch it.
-	if p.edited == nil || p.Container != nil && p.Subject.refuses(p.Container) || !fix.asked && p.bringsFinding() {
+	if p.edited == nil || p.Container != nil && p.refuses(p.Container) || !fix.asked && p.bringsFinding() {
 		return false
 	}
 	p.Subject = p.edited

@@ -4,14 +4,22 @@ package rules
 
 // A rule with a bug, for the tests of what a panic does to a cluster. No release has it.
 var _ = register(ForPod(Rule{
-	ID:     "panic-rule",
-	Group:  Presence,
-	Title:  "panics on a pod with the annotation podvet.dev/panic",
-	Levels: Levels{Audit, Audit, Audit},
+	ID:           "panic-rule",
+	Group:        Presence,
+	Title:        "panics where a pod's annotation podvet.dev/panic says: in mutate or in validate",
+	Levels:       Levels{Audit, Audit, Audit},
+	FixByDefault: true,
 }, None{},
 	func(p *Pass, _ None) {
-		if _, asked := p.Meta.Annotations["podvet.dev/panic"]; asked {
+		where := "validate"
+		if p.quiet { // a fix is being worked out
+			where = "mutate"
+		}
+		if p.Meta.Annotations["podvet.dev/panic"] == where {
 			panic("asked to by an annotation")
 		}
-	}, nil,
+	},
+	func(*Pass, None) {},
 ))
+
+func init() { fixOrder = append(fixOrder, "panic-rule") }

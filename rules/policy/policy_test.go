@@ -131,11 +131,12 @@ func TestTemplateMistakesTogether(t *testing.T) {
 
 // TestManyMistakes: aliases do not make a flood of them.
 func TestManyMistakes(t *testing.T) {
-	text := header + "rules:\n  restart-policy-not-allowed:\n    params:\n      allowed:\n        A: &a [" + strings.Repeat("1,", 2000) + "1]\n"
+	var text strings.Builder
+	text.WriteString(header + "rules:\n  restart-policy-not-allowed:\n    params:\n      allowed:\n        A: &a [" + strings.Repeat("1,", 2000) + "1]\n")
 	for i := range 50 {
-		text += fmt.Sprintf("        B%d: *a\n", i)
+		fmt.Fprintf(&text, "        B%d: *a\n", i)
 	}
-	got := mistakes(t, text)
+	got := mistakes(t, text.String())
 	if len(got) != 101 || !strings.HasSuffix(got[len(got)-1], "p.yaml: there are more mistakes: mend these first") {
 		t.Errorf("%d mistakes, last %q", len(got), got[len(got)-1])
 	}

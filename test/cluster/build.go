@@ -155,7 +155,7 @@ func (r *recipe) build(ctx context.Context, cache string, progress io.Writer) (s
 	}
 	dir := filepath.Join(cache, key)
 	unlock, err := lockWhenFree(ctx, dir+".lock", func() {
-		fmt.Fprintf(progress, "cluster: another run is building in %s: waiting for it\n", cache)
+		fmt.Fprintf(progress, "cluster: another run is building or checking in %s: waiting for it\n", cache)
 	})
 	if err != nil {
 		return "", err

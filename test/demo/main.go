@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -25,9 +26,10 @@ type shown struct {
 	home   string // folder for its files
 	podvet string // binary
 	port   int    // of the API server, 0 for any free one
+	until  int    // process with whose end everything ends, 0 for none
 }
 
-func (d shown) pidFile() string   { return filepath.Join(d.home, "pid") }   // of the process that holds everything
+func (d shown) lockFile() string  { return filepath.Join(d.home, "lock") }  // locked by the process that holds everything, with its number
 func (d shown) readyFile() string { return filepath.Join(d.home, "ready") } // says where kubectl and its configuration are
 func (d shown) logFile() string   { return filepath.Join(d.home, "log") }
 
@@ -35,6 +37,7 @@ func main() {
 	d := shown{}
 	flag.StringVar(&d.home, "home", ".podvet/demo", "`DIR` for its files")
 	flag.StringVar(&d.podvet, "podvet", "bin/podvet", "`BINARY` to show")
+	flag.IntVar(&d.until, "until", 0, "end everything with the process `PID`, for tests")
 	flag.IntVar(&d.port, "port", 0, "`PORT` of the API server on 127.0.0.1, 0 for any free one")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -62,6 +65,9 @@ func (d shown) show(ctx context.Context) error {
 	if pid := d.holder(); pid != 0 {
 		return fmt.Errorf("it is running already (process %d): end it with make demo-stop first", pid)
 	}
+	if last := d.lastWords(); last != "" {
+		fmt.Println("the last demonstration ended by itself: " + last)
+	}
 	if _, err := cluster.Build(ctx, os.Stderr); err != nil {
 		return err
 	}
@@ -77,6 +83,9 @@ func (d shown) show(ctx context.Context) error {
 	}
 	kubectl, kubeconfig, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
 	run := func(args ...string) {
+		if ctx.Err() != nil {
+			return
+		}
 		fmt.Printf("\n$ kubectl %s\n", strings.Join(args, " "))
 		cmd := exec.CommandContext(ctx, kubectl, args...)
 		cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
@@ -90,8 +99,18 @@ func (d shown) show(ctx context.Context) error {
 	for _, example := range examples {
 		run("apply", "-f", example)
 	}
-	time.Sleep(time.Second) // for the controllers to make their pods
+	for range 100 { // until the controllers have made their pods
+		cmd := exec.CommandContext(ctx, kubectl, "--kubeconfig", kubeconfig, "get", "pods", "-l", "app=web", "-o", "name")
+		if out, err := cmd.Output(); err != nil || len(out) > 0 {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 	run("get", "pods", "-o", `custom-columns=POD:.metadata.name,OWNER:.metadata.ownerReferences[0].kind,FIXED:.metadata.annotations.podvet\.dev/fixed`)
+	if ctx.Err() != nil {
+		fmt.Println("\ninterrupted")
+		return d.end()
+	}
 	fmt.Printf(`
 The control plane and podvet go on running, without nodes: pods stay Pending. Try your own:
   export KUBECONFIG=%s PATH=%s:$PATH
@@ -99,7 +118,7 @@ The control plane and podvet go on running, without nodes: pods stay Pending. Tr
 podvet's log is %s. End it all with:
   make demo-stop
 `, kubeconfig, filepath.Dir(kubectl), filepath.Join(d.home, "podvet.log"))
-	return ctx.Err()
+	return nil
 }
 
 // startHolder starts the process that holds everything, in a session of its own, and waits until it is ready.
@@ -114,7 +133,7 @@ func (d shown) startHolder(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(self, "-home", d.home, "-podvet", d.podvet, "-port", strconv.Itoa(d.port), "hold") // it outlives this process
+	cmd := exec.Command(self, "-home", d.home, "-podvet", d.podvet, "-port", strconv.Itoa(d.port), "-until", strconv.Itoa(d.until), "hold") // it outlives this process
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -126,12 +145,11 @@ func (d shown) startHolder(ctx context.Context) error {
 	for {
 		select {
 		case <-ended:
-			said, _ := os.ReadFile(d.logFile())
-			return errors.New(strings.TrimPrefix(strings.TrimSpace(string(said)), "demo: "))
+			return errors.New(d.lastWords())
 		case <-ctx.Done():
 			_ = cmd.Process.Signal(syscall.SIGTERM)
 			<-ended
-			return ctx.Err()
+			return errors.New("interrupted: everything has ended")
 		case <-time.After(50 * time.Millisecond):
 		}
 		if _, err := os.Stat(d.readyFile()); err == nil {
@@ -142,16 +160,23 @@ func (d shown) startHolder(ctx context.Context) error {
 
 // hold runs the control plane and podvet until it is told to end or one of them ends by itself.
 func (d shown) hold(ctx context.Context) error {
-	if err := os.WriteFile(d.pidFile(), []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
+	lock, err := os.OpenFile(d.lockFile(), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
 		return err
 	}
-	defer os.Remove(d.pidFile())
+	defer lock.Close() // which unlocks it
+	if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+		return errors.New("it is running already: end it with make demo-stop first")
+	}
+	if err := errors.Join(lock.Truncate(0), os.WriteFile(d.lockFile(), []byte(strconv.Itoa(os.Getpid())), 0o600)); err != nil {
+		return err
+	}
 	defer os.Remove(d.readyFile())
 	dir, err := filepath.Abs(filepath.Join(d.home, "cluster"))
 	if err != nil {
 		return err
 	}
-	c, err := cluster.Start(ctx, cluster.Options{Dir: dir, Port: d.port})
+	c, err := cluster.Start(ctx, cluster.Options{Dir: dir, Port: d.port, Progress: io.Discard})
 	if err != nil {
 		return err
 	}
@@ -170,25 +195,44 @@ func (d shown) hold(ctx context.Context) error {
 	if err := os.WriteFile(d.readyFile(), []byte(c.Binaries.Kubectl+"\n"+c.Kubeconfig+"\n"), 0o600); err != nil {
 		return err
 	}
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-c.Ended():
-		return c.Err()
+	for d.until == 0 || syscall.Kill(d.until, 0) == nil {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-c.Ended():
+			return c.Err()
+		case <-time.After(time.Second):
+		}
 	}
+	return nil
 }
 
-// holder is the process that holds a demonstration, 0 for none.
+// holder is the process that holds a demonstration, 0 for none: whoever has the lock, whatever the file says.
 func (d shown) holder() int {
-	text, err := os.ReadFile(d.pidFile())
+	lock, err := os.Open(d.lockFile())
 	if err != nil {
 		return 0
 	}
-	pid, err := strconv.Atoi(string(text))
-	if err != nil || syscall.Kill(pid, 0) != nil {
+	defer lock.Close()
+	if syscall.Flock(int(lock.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil {
 		return 0
 	}
+	text, err := io.ReadAll(lock)
+	if err != nil {
+		return 0
+	}
+	pid, _ := strconv.Atoi(string(text))
 	return pid
+}
+
+// lastWords is what the last demonstration said before it ended by itself; "" when it was ended.
+func (d shown) lastWords() string {
+	text, err := os.ReadFile(d.logFile())
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return strings.TrimPrefix(lines[len(lines)-1], "demo: ")
 }
 
 // end ends the demonstration and waits until it is gone.
@@ -196,6 +240,9 @@ func (d shown) end() error {
 	pid := d.holder()
 	if pid == 0 {
 		fmt.Println("the demonstration is not running")
+		if last := d.lastWords(); last != "" {
+			fmt.Println("it ended by itself: " + last)
+		}
 		return nil
 	}
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -24,7 +25,7 @@ func TestDemo(t *testing.T) {
 	}
 	demo := func(args ...string) (string, error) {
 		var out bytes.Buffer
-		cmd := exec.Command(binary, append([]string{"-home", home, "-podvet", podvet}, args...)...)
+		cmd := exec.Command(binary, append([]string{"-home", home, "-podvet", podvet, "-until", strconv.Itoa(os.Getpid())}, args...)...)
 		cmd.Stdout, cmd.Stderr = &out, &out
 		err := cmd.Run()
 		return out.String(), err

@@ -102,7 +102,7 @@ func TestFixesAreAccepted(t *testing.T) {
 					text = strings.Replace(text, "rules:\n", "rules:\n  "+other.ID+": {fix: false}\n", 1)
 				}
 			}
-			servePolicy(t, rule.ID, text)
+			p := servePolicy(t, rule.ID, text)
 			ns := namespace(t, rule.ID)
 			for _, file := range fixtures(t, rule.ID, "bad") {
 				fixedFile := strings.TrimSuffix(file, ".yaml") + ".fixed.yaml"
@@ -110,7 +110,10 @@ func TestFixesAreAccepted(t *testing.T) {
 					continue
 				}
 				stored, wanted := storedPod(t, ns, readPod(t, file)), readPod(t, fixedFile)
-				rules.Default(stored)
+				if !strings.Contains(stored.Annotations[rules.FixedAnnotation], rule.ID+"/") {
+					t.Errorf("%s: annotation %q", file, stored.Annotations[rules.FixedAnnotation])
+				}
+				secondPassChangesNothing(t, p, stored)
 				rules.Default(wanted)
 				if diff := cmp.Diff(judged(wanted), judged(stored)); diff != "" {
 					t.Errorf("%s (-fixed file +stored):\n%s", file, diff)
@@ -176,14 +179,14 @@ func readPod(t *testing.T, file string) *corev1.Pod {
 	return pod
 }
 
-// storedPod is the pod as the API server would store it.
+// storedPod creates the pod and returns it as the API server stored it.
 func storedPod(t *testing.T, ns string, p *corev1.Pod) *corev1.Pod {
 	t.Helper()
 	text, err := json.Marshal(p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, _ := must(t, ns, string(text), "create", "--dry-run=server", "-o", "json", "-f", "-")
+	out, _ := must(t, ns, string(text), "create", "-o", "json", "-f", "-")
 	stored := &corev1.Pod{}
 	if err := json.Unmarshal([]byte(out), stored); err != nil {
 		t.Fatal(err)

@@ -4,8 +4,11 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -33,6 +36,9 @@ func localCertificate(t *testing.T, dir string) (bundle string, certificate tls.
 // refused with Fail, and never the other way round.
 func TestFailurePolicyIsTheOneSwitch(t *testing.T) {
 	const plain = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: app, image: i}]}}"
+	panics := func(where string) string {
+		return strings.Replace(plain, "{name: p}", "{name: p, annotations: {podvet.dev/panic: "+where+"}}", 1)
+	}
 	for _, fault := range []struct {
 		name     string
 		versions string         // admissionReviewVersions
@@ -40,7 +46,8 @@ func TestFailurePolicyIsTheOneSwitch(t *testing.T) {
 		pod      string
 		says     string // what the API server says with Fail
 	}{
-		{name: "panic", pod: strings.Replace(plain, "{name: p}", "{name: p, annotations: {podvet.dev/panic: please}}", 1), says: "podvet: internal error, the log has the details"},
+		{name: "panic in mutate", pod: panics("mutate"), says: `failed calling webhook "mutate.podvet.dev": failed to call webhook: an error on the server ("podvet: internal error, the log has the details")`},
+		{name: "panic in validate", pod: panics("validate"), says: `failed calling webhook "validate.podvet.dev": failed to call webhook: an error on the server ("podvet: internal error, the log has the details")`},
 		{name: "stopped", pod: plain, signal: syscall.SIGTERM, says: "connection refused"},
 		{name: "too late", pod: plain, signal: syscall.SIGSTOP, says: "context deadline exceeded"},
 		{name: "unreadable", pod: plain, versions: "v1beta1", says: "the server rejected our request"},
@@ -80,7 +87,7 @@ func TestFailurePolicyIsTheOneSwitch(t *testing.T) {
 					if failurePolicy == "Fail" {
 						return !ok && strings.Contains(stderr, fault.says)
 					}
-					return ok && !strings.Contains(stderr, "no-readiness-probe")
+					return ok && (fault.name == "panic in mutate" || !strings.Contains(stderr, "no-readiness-probe"))
 				}
 				if !Await(t.Context(), 30*time.Second, settled) {
 					stderr, ok := create()
@@ -90,7 +97,11 @@ func TestFailurePolicyIsTheOneSwitch(t *testing.T) {
 				if admitted := failurePolicy == "Ignore"; ok != admitted {
 					t.Errorf("admitted %v with %s: %q", ok, failurePolicy, stderr)
 				}
-				if fault.name == "panic" {
+				if failurePolicy == "Ignore" { // for real
+					must(t, ns, fault.pod, "create", "-f", "-")
+					pod(t, ns, "p")
+				}
+				if strings.HasPrefix(fault.name, "panic") {
 					stillServes(t, p, ns)
 				}
 			})
@@ -104,6 +115,15 @@ func stillServes(t *testing.T, p *Podvet, ns string) {
 	_, stderr, ok := kubectl(t, ns, badPod, "create", "-f", "-")
 	if ok || !strings.Contains(stderr, refusal) {
 		t.Errorf("after a panic: %q", stderr)
+	}
+	resp, err := http.Get(p.Metrics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	metrics, err := io.ReadAll(resp.Body)
+	if err != nil || !regexp.MustCompile(`(?m)^podvet_panics_total [1-9]`).Match(metrics) {
+		t.Errorf("no panic is counted (%v)", err)
 	}
 	log, err := os.ReadFile(p.Log)
 	if err != nil || !strings.Contains(string(log), "asked to by an annotation") {

@@ -50,6 +50,10 @@ func run(m *testing.M) int {
 	go func() { // Ctrl-C: let nothing stay
 		select {
 		case <-finished:
+		case <-api.Ended(): // every test would fail, and say something else
+			podvet.Stop()
+			fmt.Fprintln(os.Stderr, "e2e: "+api.Err().Error()+": run the tests again")
+			os.Exit(1)
 		case <-ctx.Done():
 			podvet.Stop()
 			api.Stop()

@@ -29,8 +29,13 @@ import (
 func Build(ctx context.Context, binary string, tags ...string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-tags", strings.Join(tags, ","), "-o", binary, "github.com/podvet/podvet/cmd/podvet")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building podvet: %w: %s", err, out)
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cluster.StartChild(cmd); err != nil {
+		return err
+	}
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("building podvet: %w: %s", err, said.Bytes())
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ import (
 
 // secondPassChangesNothing sends a stored pod through /mutate again, as the API server does when a later
 // webhook has changed something.
-func secondPassChangesNothing(t *testing.T, stored *corev1.Pod) {
+func secondPassChangesNothing(t *testing.T, p *Podvet, stored *corev1.Pod) {
 	t.Helper()
 	raw, err := json.Marshal(stored)
 	if err != nil {
@@ -32,9 +32,9 @@ func secondPassChangesNothing(t *testing.T, stored *corev1.Pod) {
 		t.Fatal(err)
 	}
 	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(podvet.CA)
+	roots.AppendCertsFromPEM(p.CA)
 	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
-	resp, err := client.Post(podvet.URL+"/mutate", "application/json", bytes.NewReader(body))
+	resp, err := client.Post(p.URL+"/mutate", "application/json", bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,6 +42,9 @@ func secondPassChangesNothing(t *testing.T, stored *corev1.Pod) {
 	var answer admissionv1.AdmissionReview
 	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || answer.Response == nil {
 		t.Fatalf("%s: %v", resp.Status, err)
+	}
+	if !answer.Response.Allowed || answer.Response.AuditAnnotations["policy"] == "" {
+		t.Errorf("%s is not judged: %+v", stored.Name, answer.Response)
 	}
 	if len(answer.Response.Patch) > 0 {
 		t.Errorf("a second pass changes %s: %s", stored.Name, answer.Response.Patch)

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
 
 	"github.com/podvet/podvet/rules"
 )
@@ -46,6 +48,44 @@ spec:
 `
 )
 
+// noReadiness is all that kubectl says of an nginx that nothing probes.
+const noReadiness = `Warning: container "nginx": no readinessProbe: it counts as ready, for traffic and rollouts, the moment its process starts: add one that asks whether it can serve [no-readiness-probe]` + "\n"
+
+// sentPod is the pod in a manifest; of none, what kubectl run makes.
+func sentPod(t *testing.T, manifest string) *corev1.Pod {
+	t.Helper()
+	if manifest == "" {
+		manifest = "{spec: {containers: [{name: nginx, image: nginx}]}}"
+	}
+	sent := &corev1.Pod{}
+	if err := yaml.Unmarshal([]byte(manifest), sent); err != nil {
+		t.Fatal(err)
+	}
+	return sent
+}
+
+// asSent: but for what the fixes recorded, which other assertions hold, the stored pod is the one that was sent.
+func asSent(t *testing.T, sent, stored *corev1.Pod) {
+	t.Helper()
+	rules.Default(sent)
+	_, repaired := rules.Fix(must1(rules.SubjectOf(sent)), rules.ProfilePlan(rules.Recommended))
+	want, got := repaired.Spec.DeepCopy(), stored.Spec.DeepCopy()
+	for _, spec := range []*corev1.PodSpec{want, got} { // without what the API server and its plugins add
+		for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
+			for i := range list {
+				list[i].TerminationMessagePath, list[i].TerminationMessagePolicy, list[i].ImagePullPolicy, list[i].VolumeMounts = "", "", "", nil
+			}
+		}
+		spec.Volumes, spec.ServiceAccountName, spec.DeprecatedServiceAccount, spec.Tolerations, spec.Priority, spec.PreemptionPolicy = nil, "", "", nil, nil, nil
+		spec.DNSPolicy, spec.SecurityContext, spec.SchedulerName, spec.EnableServiceLinks = "", nil, "", nil
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-sent +stored):\n%s", stored.Name, diff)
+	}
+}
+
+func must1[T any](v T, _ bool) T { return v }
+
 func fixed(p *corev1.Pod) string { return p.Annotations[rules.FixedAnnotation] }
 
 // wasFixed checks what podvet makes of the fixable template.
@@ -61,7 +101,7 @@ func wasFixed(t *testing.T, p *corev1.Pod) {
 	if got := fixed(p); got != "no-startup-probe/app,prestop-exceeds-grace/app" {
 		t.Errorf("annotation %q", got)
 	}
-	secondPassChangesNothing(t, p)
+	secondPassChangesNothing(t, podvet, p)
 }
 
 // TestPods: what a user types, sees and gets.
@@ -120,6 +160,9 @@ func TestPods(t *testing.T) {
 			if stdout != c.stdout {
 				t.Errorf("standard output %q, want %q", stdout, c.stdout)
 			}
+			if c.stored == "nginx" && stderr != noReadiness {
+				t.Errorf("standard error %q", stderr)
+			}
 			if diff := cmp.Diff(c.warnings, warnings(stderr)); diff != "" {
 				t.Errorf("warnings (-want +got):\n%s", diff)
 			}
@@ -142,7 +185,8 @@ func TestPods(t *testing.T) {
 			if c.check != nil {
 				c.check(t, stored)
 			}
-			secondPassChangesNothing(t, stored)
+			asSent(t, sentPod(t, c.stdin), stored)
+			secondPassChangesNothing(t, podvet, stored)
 		})
 	}
 }
@@ -155,9 +199,10 @@ func TestRunThenCreate(t *testing.T) {
 		t.Errorf("warned before anything was sent: %q", stderr)
 	}
 	stdout, stderr := must(t, ns, manifest, "create", "-f", "-")
-	if stdout != "pod/nginx created\n" || !slices.Equal(warnings(stderr), []string{"no-readiness-probe"}) {
+	if stdout != "pod/nginx created\n" || stderr != noReadiness {
 		t.Errorf("%q %q", stdout, stderr)
 	}
+	asSent(t, sentPod(t, manifest), pod(t, ns, "nginx"))
 }
 
 // TestDryRunShowsThePatch: what a dry run prints is what would be stored, and nothing is.
@@ -182,7 +227,7 @@ func TestControllers(t *testing.T) {
 	ns := namespace(t, "main")
 	node := "{apiVersion: v1, kind: Node, metadata: {name: " + ns + ", labels: {kubernetes.io/hostname: " + ns + "}}}" // for the DaemonSet
 	must(t, ns, node, "create", "-f", "-")
-	t.Cleanup(func() { _, _, _ = api.Kubectl(t.Context(), "delete", "node", ns) })
+	t.Cleanup(func() { _, _, _ = api.Kubectl(context.Background(), "delete", "node", ns) })
 	for _, kind := range []string{"Deployment", "StatefulSet", "DaemonSet"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -216,7 +261,7 @@ func TestJobAndCronJob(t *testing.T) {
 		if *made.Spec.TerminationGracePeriodSeconds != 40 || fixed(made) != "prestop-exceeds-grace/task" {
 			t.Errorf("grace %d, annotation %q", *made.Spec.TerminationGracePeriodSeconds, fixed(made))
 		}
-		secondPassChangesNothing(t, made)
+		secondPassChangesNothing(t, podvet, made)
 	}
 	t.Run("Job", func(t *testing.T) {
 		t.Parallel()
@@ -268,15 +313,18 @@ func TestPodsThatPredate(t *testing.T) {
 	must(t, ns, badPod, "create", "-f", "-")
 	must(t, "", "", "label", "namespace", ns, "podvet-test=main", "--overwrite")
 	for _, args := range [][]string{
+		{"set", "image", "pod/bad", "app=j"},
 		{"label", "pod", "bad", "a=b"},
 		{"annotate", "pod", "bad", "a=b"},
-		{"set", "image", "pod/bad", "app=j"},
 		{"patch", "pod", "bad", "--type=strategic", "-p", `{"spec":{"containers":[{"name":"app","image":"k"}]}}`},
 		{"debug", "bad", "--image=busybox", "--container=debugger", "--attach=false", "--profile=general"},
 	} {
-		_, stderr, ok := kubectl(t, ns, "", args...)
-		if !ok || len(warnings(stderr)) > 0 {
-			t.Errorf("kubectl %s: %q", strings.Join(args, " "), stderr)
+		stdout, stderr, ok := kubectl(t, ns, "", args...)
+		if !ok || len(warnings(stderr)) > 0 || args[0] != "debug" && !strings.HasPrefix(stdout, "pod/bad ") {
+			t.Errorf("kubectl %s: %q %q", strings.Join(args, " "), stdout, stderr)
+		}
+		if args[0] == "set" && pod(t, ns, "bad").Spec.Containers[0].Image != "j" {
+			t.Error("the image is not set")
 		}
 	}
 	stored := pod(t, ns, "bad")
@@ -308,9 +356,15 @@ func TestDeploymentThatPredates(t *testing.T) {
 		t.Errorf("scale: %q %q", stdout, stderr)
 	}
 	denied(t, ns, "ReplicaSet", "old-", refusal)
+	if stored := get[appsv1.Deployment](t, ns, "deployment", "old"); *stored.Spec.Replicas != 2 {
+		t.Errorf("%d replicas", *stored.Spec.Replicas)
+	}
 	_, stderr := must(t, ns, "", "rollout", "restart", "deployment", "old")
 	if got := warnings(stderr); !slices.Equal(got, []string{"probe-port-unresolved"}) {
 		t.Errorf("rollout restart: %q", stderr)
+	}
+	if stored := get[appsv1.Deployment](t, ns, "deployment", "old"); stored.Spec.Template.Annotations["kubectl.kubernetes.io/restartedAt"] == "" {
+		t.Error("the rollout is not stored")
 	}
 	if list := get[corev1.PodList](t, ns, "pods"); len(list.Items) != 1 {
 		t.Errorf("%d pods, want the one that was there before", len(list.Items))
@@ -329,7 +383,7 @@ func TestGenerateName(t *testing.T) {
 	if fixed(made) != "exec-probe-short-timeout/app" || made.Spec.Containers[0].ReadinessProbe.TimeoutSeconds != 5 {
 		t.Errorf("%q %+v", fixed(made), made.Spec.Containers[0].ReadinessProbe)
 	}
-	secondPassChangesNothing(t, made)
+	secondPassChangesNothing(t, podvet, made)
 }
 
 // TestReinvocation: a webhook that runs after podvet injects a container; podvet is asked again and repairs it.
@@ -365,7 +419,7 @@ func TestReinvocation(t *testing.T) {
 			t.Errorf("container %s: timeoutSeconds %d", c.Name, c.ReadinessProbe.TimeoutSeconds)
 		}
 	}
-	secondPassChangesNothing(t, stored)
+	secondPassChangesNothing(t, podvet, stored)
 }
 
 type injectorServer struct{ url, bundle string }
