@@ -226,12 +226,14 @@ func TestPassedUntouched(t *testing.T) {
 }
 
 func TestUpdateWithANewTemplateIsJudged(t *testing.T) {
-	changed := strings.Replace(badDeployment, "image: i", "image: j", 1)
-	answer := ask(t, newTestHandler(t, ""), "/validate", reviewOf(t, changed, func(r *admissionv1.AdmissionRequest) {
-		r.Operation, r.OldObject.Raw = admissionv1.Update, objectOf(t, reviewOf(t, badDeployment))
-	}))
-	if !slices.Contains(ids(answer.Warnings), "probe-port-unresolved") {
-		t.Errorf("warnings: %q", answer.Warnings)
+	for _, change := range [][2]string{{"image: i", "image: j"}, {"{app: web}}", "{app: web, v: \"2\"}}"}, {"metadata: {labels: {app: web}}", "metadata: {labels: {app: web}, annotations: {a: b}}"}} {
+		changed := strings.Replace(badDeployment, change[0], change[1], 1)
+		answer := ask(t, newTestHandler(t, ""), "/validate", reviewOf(t, changed, func(r *admissionv1.AdmissionRequest) {
+			r.Operation, r.OldObject.Raw = admissionv1.Update, objectOf(t, reviewOf(t, badDeployment))
+		}))
+		if !slices.Contains(ids(answer.Warnings), "probe-port-unresolved") {
+			t.Errorf("%s: warnings: %q", change[1], answer.Warnings)
+		}
 	}
 }
 
@@ -409,12 +411,23 @@ func TestPanicIsOne500(t *testing.T) {
 
 func TestTooManyReviews(t *testing.T) {
 	h := NewHandler(policy.Default(), 1, slog.New(slog.DiscardHandler))
-	h.slots <- struct{}{} // one is being judged
+	judging, goOn := make(chan bool), make(chan bool)
+	h.mux.Handle("POST /slow", h.endpoint("validate", func(*request, *policy.Policy) (verdict, error) {
+		judging <- true
+		<-goOn
+		return verdict{}, nil
+	}))
+	done := make(chan int)
+	go func() { done <- post(h, "/slow", reviewOf(t, badPod)).Code }()
+	<-judging
 	w := post(h, "/validate", reviewOf(t, badPod))
 	if w.Code != 429 || w.Header().Get("Retry-After") != "1" {
 		t.Errorf("HTTP %d, Retry-After %q", w.Code, w.Header().Get("Retry-After"))
 	}
-	<-h.slots
+	goOn <- true
+	if code := <-done; code != 200 {
+		t.Errorf("the one that was judged: HTTP %d", code)
+	}
 	if answer := ask(t, h, "/validate", reviewOf(t, badPod)); answer.Allowed {
 		t.Error("not judged once there is room")
 	}
