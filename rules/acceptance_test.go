@@ -28,6 +28,7 @@ type acceptance struct {
 	probe  string // expected startupProbe of the first container: "P 3 T 1 F 101"
 	grace  int64
 	inText string // in one of the messages
+	api    bool   // the API server refuses it
 }
 
 const (
@@ -69,7 +70,8 @@ var acceptanceCases = []acceptance{
 		want: []string{"deny probe-port-unresolved/app"}, inText: `"web"`},
 	{name: "6 liveness port not declared", spec: app("livenessProbe: {tcpSocket: {port: http}}"), want: []string{"warn inert-probe-port-unresolved/app"}, not: []string{"probe-port-unresolved"}},
 	{name: "7 number not declared", spec: app(live, ready, startup("8080")), not: []string{"probe-port-unresolved", "inert-probe-port-unresolved"}},
-	{name: "9 no handler", spec: app("livenessProbe: {}"), fixes: true, fixed: []string{}},
+	{name: "9 no handler", spec: app("livenessProbe: {}"), fixes: true, fixed: []string{}, api: true},
+	{name: "10 periodSeconds 0 is 10", spec: app("livenessProbe: {tcpSocket: {port: 80}, periodSeconds: 0}", ready), want: []string{"warn no-startup-probe/app"}, inText: "gives 20 s"},
 	{name: "12 same httpGet", spec: app(same("httpGet: {path: /, port: 8080}", "", "")), want: []string{"warn liveness-equals-readiness/app"}},
 	{name: "12 same exec", spec: app(same(healthy, "", "")), want: []string{"warn liveness-equals-readiness/app"}},
 	{name: "12 liveness d60", spec: app(same("httpGet: {path: /, port: 8080}", ", initialDelaySeconds: 60", "")), want: []string{"warn liveness-equals-readiness/app"}},
@@ -96,6 +98,8 @@ var acceptanceCases = []acceptance{
 	{name: "27 Deployment OnFailure", kind: "Deployment", only: true, spec: app("restartPolicy: OnFailure"), want: []string{"warn container-may-not-restart/app"}},
 	{name: "27 Deployment Never with a rule", kind: "Deployment", only: true, spec: app(restart("Never", "In", "42")), want: []string{"warn container-may-not-restart/app"}},
 	{name: "27 rules that cover every code", kind: "Deployment", only: true, spec: app("restartPolicy: Never, restartPolicyRules: [{action: Restart, exitCodes: {operator: NotIn, values: [1]}}, {action: Restart, exitCodes: {operator: In, values: [1]}}]")},
+	{name: "28 Onfailure", owner: job, spec: app() + "\nrestartPolicy: Onfailure", only: true, api: true},
+	{name: "28 Onfailure in a Job", kind: "Job", spec: app() + "\nrestartPolicy: Onfailure", only: true, api: true},
 	{name: "29 sleep 30", spec: app(prestop("sleep: {seconds: 30}")), want: []string{"warn prestop-exceeds-grace/app"}},
 	{name: "29 sh -c sleep 25", spec: app(prestop(`exec: {command: [sh, -c, sleep 25]}`)), want: []string{"warn prestop-exceeds-grace/app"}},
 	{name: "29 drain.sh", spec: app(prestop(`exec: {command: [/drain.sh]}`)), not: []string{"prestop-exceeds-grace"}},
@@ -128,7 +132,12 @@ var acceptanceCases = []acceptance{
 func TestAcceptance(t *testing.T) {
 	for _, c := range acceptanceCases {
 		t.Run(c.name, func(t *testing.T) {
-			subject := parseSubject(t, c.name, c.yaml())
+			obj := parseObject(t, c.name, c.yaml())
+			rules.Default(obj)
+			if refused := len(rules.Invalid(obj)) > 0; refused != c.api {
+				t.Errorf("refused by the API server: %v", refused)
+			}
+			subject, _ := rules.SubjectOf(obj)
 			plan := rules.ProfilePlan(rules.Recommended)
 			result := rules.Result{Findings: rules.Judge(subject, plan), Spec: subject.Spec}
 			if c.fixes {
