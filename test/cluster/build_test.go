@@ -193,7 +193,7 @@ func TestWaitingForAnotherBuild(t *testing.T) {
 	}
 	time.AfterFunc(3*time.Second, unlock)
 	_, said := mustBuild(t, r, cache)
-	wantSaid(t, said, "another run is building in "+cache)
+	wantSaid(t, said, "another run is building or checking in "+cache)
 }
 
 func TestBuildSaysHowFarItIs(t *testing.T) {
