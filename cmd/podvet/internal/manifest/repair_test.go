@@ -272,7 +272,10 @@ func FuzzParse(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		lines := strings.Count(text, "\n") + 1
+		lines := 1
+		for _, end := range []string{"\n", "\r", "\u0085", "\u2028", "\u2029"} { // all that end a line in YAML
+			lines += strings.Count(text, end)
+		}
 		Split("test", strings.NewReader(text), func(c Chunk, _ error) bool {
 			docs, problems := Parse(c)
 			for _, d := range docs {
