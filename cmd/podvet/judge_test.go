@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/podvet/podvet/rules/policy"
+)
+
+const onePod = "apiVersion: v1\nkind: Pod\nmetadata: {name: after}\nspec: {containers: [{name: app, image: i}]}\n"
+
+// TestLargeInput: a document that is too long loses none of the others, and a stream is never held as a whole.
+func TestLargeInput(t *testing.T) {
+	var tooLong bytes.Buffer
+	tooLong.WriteString(onePod + "---\napiVersion: v1\nkind: ConfigMap\ndata:\n  x: |\n")
+	for tooLong.Len() < 17<<20 {
+		tooLong.WriteString("    a line of some length that nobody will ever read\n")
+	}
+	tooLong.WriteString("---\n" + onePod)
+	found, problems := judgeAll(nil, &tooLong, policy.Default(), func() {})
+	if found.Summary.Subjects != 2 || len(problems) != 1 || problems[0].Error() != "stdin:5: a document of more than 16 MiB: podvet looks at none so long" {
+		t.Errorf("%+v %v", found.Summary, problems)
+	}
+
+	const documents = 10_000
+	stream := strings.Repeat("---\n"+onePod, documents)
+	told := 0
+	found, problems = judgeAll([]string{"-"}, strings.NewReader(stream), policy.Default(), func() { told++ })
+	if found.Summary.Subjects != documents || len(problems) > 0 || told != documents {
+		t.Errorf("%+v %v, %d documents told", found.Summary, problems, told)
+	}
+	for i, s := range found.Subjects { // in the order of the input, at their lines
+		if s.Line != 5*i+2 {
+			t.Fatalf("subject %d is at line %d", i, s.Line)
+		}
+	}
+}
+
+// TestLargeList: the items of a JSON List are judged as they come, wherever the List says that it is one.
+func TestLargeList(t *testing.T) {
+	const items = 5000
+	reader, writer := io.Pipe()
+	go func() {
+		_, _ = io.WriteString(writer, "{\n\"apiVersion\": \"v1\",\n\"items\": [\n")
+		for i := range items {
+			comma := ","
+			if i == items-1 {
+				comma = ""
+			}
+			_, _ = fmt.Fprintf(writer, "{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"p-%d\"},\n\"spec\": {\"containers\": [{\"name\": \"app\", \"image\": \"i\"}]}}%s\n", i, comma)
+		}
+		_, _ = io.WriteString(writer, "],\n\"kind\": \"List\"}\n")
+		_ = writer.Close()
+	}()
+	found, problems := judgeAll([]string{"-"}, reader, policy.Default(), func() {})
+	if found.Summary.Subjects != items || len(problems) > 0 {
+		t.Fatalf("%+v %v", found.Summary, problems)
+	}
+	for i, s := range found.Subjects {
+		if s.Name != fmt.Sprintf("p-%d", i) || s.Line != 2*i+4 || s.Findings[0].Line != 2*i+5 {
+			t.Fatalf("subject %d: %s at line %d, its finding at %d", i, s.Name, s.Line, s.Findings[0].Line)
+		}
+	}
+}
