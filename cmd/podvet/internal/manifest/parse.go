@@ -142,7 +142,7 @@ func parseNode(c Chunk) (*yaml.Node, *Problem) {
 // parseJSON builds the same tree from JSON: a YAML parser takes most JSON, but not all of it.
 func parseJSON(c Chunk) (*yaml.Node, *Problem) {
 	text := bytes.TrimPrefix(c.Text, bom)
-	b := jsonBuilder{d: jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)), text: text, line: 1}
+	b := jsonBuilder{d: newDecoder(bytes.NewReader(text)), text: text, line: 1}
 	n, err := b.value()
 	if err != nil {
 		return nil, &Problem{c.File, c.Line - 1 + b.line, "is not JSON: " + err.Error()}

@@ -89,6 +89,7 @@ func oddFiles(t testing.TB) map[string]string {
 		"comments":          commented.String(),
 		"JSON":              string(value.out),
 		"JSON indented":     indented.String(),
+		"JSON stream":       indented.String() + "\n" + strings.Replace(string(value.out), `"web"`, `"other"`, 1) + "\n",
 		"JSON tabbed":       tabbed.String(),
 		"flow":              string(bytes.ReplaceAll(value.out, []byte(`"apiVersion":`), []byte(`apiVersion: `))),
 		"flow in block":     strings.Replace(deployment, "        livenessProbe:\n          httpGet:\n            path: /healthz\n            port: http\n", "        livenessProbe: { httpGet: { path: /healthz, port: http } }\n", 1),
@@ -133,6 +134,9 @@ func TestRepairOddFiles(t *testing.T) {
 			out, repaired, problems := Repair("test", []byte(text), plan)
 			if len(problems) > 0 {
 				t.Fatalf("%v", problems)
+			}
+			if strings.HasPrefix(name, "JSON stream") && len(repaired) != 2 {
+				t.Errorf("repaired %v", repaired)
 			}
 			if len(repaired) == 0 || len(repaired[0].Fixed) != 3 {
 				t.Fatalf("repaired %v in\n%s", repaired, out)

@@ -59,7 +59,7 @@ func Repair(file string, text []byte, plan *rules.Plan) (out []byte, repaired []
 func chunks(file string, text []byte) func(func(Chunk) bool) {
 	return func(yield func(Chunk) bool) {
 		if looksLikeJSON(bytes.TrimPrefix(text, bom), true) {
-			yield(Chunk{File: file, Line: 1, Text: text, JSON: true})
+			jsonChunks(file, text, yield)
 			return
 		}
 		line, start := 1, 0
@@ -77,6 +77,26 @@ func chunks(file string, text []byte) func(func(Chunk) bool) {
 			offset = next
 		}
 		yield(Chunk{File: file, Line: line, Text: text[start:]})
+	}
+}
+
+// jsonChunks cuts between the values of a JSON stream; the white space between two goes with the second.
+func jsonChunks(file string, text []byte, yield func(Chunk) bool) {
+	skipped := len(text) - len(bytes.TrimPrefix(text, bom))
+	d := newDecoder(bytes.NewReader(text[skipped:]))
+	start := 0
+	for start < len(text) {
+		end := len(text)
+		if d.SkipValue() == nil {
+			end = skipped + int(d.InputOffset())
+			if len(bytes.TrimSpace(text[end:])) == 0 {
+				end = len(text)
+			}
+		} // else the rest cannot be read, and Parse says why
+		if !yield(Chunk{File: file, Line: 1 + bytes.Count(text[:start], []byte("\n")), Text: text[start:end], JSON: true}) {
+			return
+		}
+		start = end
 	}
 }
 
@@ -122,7 +142,13 @@ func (d *Document) repair(plan *rules.Plan) (*Repaired, []edit, *Problem) {
 	ops = ops[:len(ops)-1] // the annotation is for pods in a cluster
 	base := strings.TrimSuffix(subject.Path(), "spec")
 	fail := func(line int, reason string) *Problem {
-		return &Problem{d.File, line, fmt.Sprintf("%s %s is not fixed (%s): %s", d.Kind, d.Name(), result.Fixed[0].Rule.ID, reason)}
+		var ids []string
+		for _, f := range result.Fixed {
+			if !slices.Contains(ids, f.Rule.ID) {
+				ids = append(ids, f.Rule.ID)
+			}
+		}
+		return &Problem{d.File, line, fmt.Sprintf("%s %s is not fixed (%s): %s", d.Kind, d.Name(), strings.Join(ids, ", "), reason)}
 	}
 	var edits []edit
 	for i := range ops {
@@ -301,13 +327,33 @@ func (d *Document) aboveComments(start int, indent string) int {
 	return start
 }
 
-// flow writes a key and its value as they stand in braces; lines are indented by two spaces.
+// flow writes a key and its value as they stand in braces, in JSON with quotes, in YAML without.
 func (d *Document) flow(key string, value any) string {
 	text, err := json.Marshal(value)
 	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf("%q: %s", key, text)
+	if d.json {
+		return fmt.Sprintf("%q: %s", key, text)
+	}
+	var doc yaml.Node
+	if yaml.Unmarshal(text, &doc) != nil { // JSON is YAML
+		return ""
+	}
+	unquote(&doc)
+	text, err = yaml.Marshal(&doc)
+	if err != nil {
+		return ""
+	}
+	return key + ": " + strings.TrimSpace(string(text))
+}
+
+// unquote leaves it to the library which words need quotes.
+func unquote(n *yaml.Node) {
+	n.Style &^= yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle
+	for _, child := range n.Content {
+		unquote(child)
+	}
 }
 
 // offset is the place of a node in the text. Columns count characters.

@@ -74,8 +74,22 @@ func looksLikeJSON(head []byte, whole bool) bool {
 	if len(second) == 0 || bytes.IndexByte([]byte(`"{[]}`), second[0]) < 0 {
 		return false
 	}
-	return !whole || jsontext.Value(text).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) ||
-		yaml.Unmarshal(text, new(yaml.Node)) != nil
+	return !whole || isJSON(text) || yaml.Unmarshal(text, new(yaml.Node)) != nil
+}
+
+// isJSON tells whether a text is one JSON value or several.
+func isJSON(text []byte) bool {
+	d := newDecoder(bytes.NewReader(text))
+	for {
+		if err := d.SkipValue(); err != nil {
+			return errors.Is(err, io.EOF)
+		}
+	}
+}
+
+// newDecoder reads JSON as the API server does.
+func newDecoder(r io.Reader) *jsontext.Decoder {
+	return jsontext.NewDecoder(r, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 }
 
 // splitYAML cuts at the lines that start with "---", which YAML allows nowhere else.
@@ -160,7 +174,7 @@ func (l *lines) at(offset int64) int {
 // splitJSON yields each value of the stream; of a List, in whatever order its fields stand, each item.
 func splitJSON(file string, r io.Reader, yield func(Chunk, error) bool) {
 	counted := &lines{r: r}
-	d := jsontext.NewDecoder(counted, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	d := newDecoder(counted)
 	value := func() (Chunk, error) {
 		raw, err := d.ReadValue()
 		if err != nil {
