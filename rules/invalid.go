@@ -58,15 +58,41 @@ func Invalid(obj runtime.Object) []Problem {
 		v.job(&o.Spec, "spec")
 	case *batchv1.CronJob:
 		v.job(&o.Spec.JobTemplate.Spec, "spec.jobTemplate.spec")
-	case *appsv1.Deployment, *appsv1.ReplicaSet, *appsv1.StatefulSet, *appsv1.DaemonSet, *corev1.ReplicationController:
-		if s.Spec.RestartPolicy != corev1.RestartPolicyAlways {
-			v.bad("restartPolicy", "is %s: a %s takes only Always", s.Spec.RestartPolicy, s.Kind)
+		if deadline := o.Spec.StartingDeadlineSeconds; deadline != nil && *deadline < 0 {
+			v.path = "spec"
+			v.bad("startingDeadlineSeconds", "is %d: write 0 or more", *deadline)
 		}
-		if s.Spec.ActiveDeadlineSeconds != nil {
-			v.bad("activeDeadlineSeconds", "a %s has no deadline: remove it", s.Kind)
-		}
+	case *appsv1.Deployment:
+		v.controlled(s)
+		v.progressDeadline(&o.Spec)
+	case *appsv1.ReplicaSet, *appsv1.StatefulSet, *appsv1.DaemonSet, *corev1.ReplicationController:
+		v.controlled(s)
 	}
 	return v.problems
+}
+
+// controlled looks at what controllers that keep their pods running ask of a template.
+func (v *invalid) controlled(s *Subject) {
+	if s.Spec.RestartPolicy != corev1.RestartPolicyAlways {
+		v.bad("restartPolicy", "is %s: a %s takes only Always", s.Spec.RestartPolicy, s.Kind)
+	}
+	if s.Spec.ActiveDeadlineSeconds != nil {
+		v.bad("activeDeadlineSeconds", "a %s has no deadline: remove it", s.Kind)
+	}
+}
+
+func (v *invalid) progressDeadline(spec *appsv1.DeploymentSpec) {
+	v.path = "spec"
+	deadline := int32(600)
+	if spec.ProgressDeadlineSeconds != nil {
+		deadline = *spec.ProgressDeadlineSeconds
+	}
+	switch {
+	case deadline < 0:
+		v.bad("progressDeadlineSeconds", "is %d: write more than minReadySeconds, %d", deadline, spec.MinReadySeconds)
+	case deadline <= spec.MinReadySeconds:
+		v.bad("progressDeadlineSeconds", "is %d: it must be more than minReadySeconds, %d", deadline, spec.MinReadySeconds)
+	}
 }
 
 // invalid collects problems below a path.

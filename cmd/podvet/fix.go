@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pmezard/go-difflib/difflib"
@@ -41,7 +42,7 @@ Exit status: 0 all is well, 2 not all of the work could be done.`,
 			f := fixer{out: cmd.OutOrStdout(), said: cmd.ErrOrStderr(), diff: diff, write: write}
 			manifest.Files(args, func(name string) bool {
 				f.file(name, cmd.InOrStdin(), func(text []byte) ([]byte, []manifest.Repaired, []manifest.Problem) {
-					return manifest.Repair(name, text, p.Plan())
+					return manifest.Repair(manifest.Name(name), text, p.Plan())
 				})
 				return true
 			}, f.problem)
@@ -59,6 +60,7 @@ type fixer struct {
 	diff, write bool
 	problems    []manifest.Problem
 	printed     bool // a file before this one
+	newline     bool // that ended with its line
 }
 
 func (f *fixer) problem(p manifest.Problem) { f.problems = append(f.problems, p) }
@@ -72,13 +74,16 @@ func (f *fixer) file(name string, stdin io.Reader, repair func([]byte) ([]byte, 
 	text, err := io.ReadAll(r)
 	_ = r.Close() // it was only read
 	if err != nil {
-		f.problem(manifest.Problem{File: name, Text: "cannot be read: " + err.Error()})
+		f.problem(manifest.Problem{File: manifest.Name(name), Text: "cannot be read: " + err.Error()})
 		return
 	}
 	fixed, repaired, problems := repair(text)
 	f.problems = append(f.problems, problems...)
+	if f.write && slices.ContainsFunc(problems, func(p manifest.Problem) bool { return !p.Unsafe }) {
+		return // nothing is written where something is wrong
+	}
 	if err := f.put(name, text, fixed); err != nil {
-		f.problem(manifest.Problem{File: name, Text: err.Error()})
+		f.problem(manifest.Problem{File: manifest.Name(name), Text: err.Error()})
 		return
 	}
 	for _, one := range repaired {
@@ -86,7 +91,7 @@ func (f *fixer) file(name string, stdin io.Reader, repair func([]byte) ([]byte, 
 		for i, fix := range one.Fixed {
 			what[i] = fix.String()
 		}
-		_, _ = fmt.Fprintf(f.said, "%s:%d: %s %s: fixed %s\n", name, one.Line, one.Kind, one.Name, strings.Join(what, ", "))
+		_, _ = fmt.Fprintf(f.said, "%s:%d: %s %s: fixed %s\n", manifest.Name(name), one.Line, one.Kind, one.Name, strings.Join(what, ", "))
 	}
 }
 
@@ -98,21 +103,31 @@ func (f *fixer) put(name string, text, fixed []byte) error {
 			return nil
 		}
 		return difflib.WriteUnifiedDiff(f.out, difflib.UnifiedDiff{
-			A: splitLines(text), B: splitLines(fixed), FromFile: name, ToFile: name, Context: 3})
+			A: splitLines(text), B: splitLines(fixed), FromFile: diffName(name), ToFile: diffName(name), Context: 3})
 	case f.write && name != manifest.Stdin:
 		if bytes.Equal(text, fixed) {
 			return nil
 		}
 		return replace(name, text, fixed)
 	}
-	if f.printed && !bytes.HasPrefix(fixed, []byte("---")) {
-		if _, err := io.WriteString(f.out, "---\n"); err != nil {
-			return err
-		}
+	between := ""
+	if f.printed && !f.newline {
+		between = "\n"
 	}
-	f.printed = true
-	_, err := f.out.Write(fixed)
+	if f.printed && !bytes.HasPrefix(fixed, []byte("---")) {
+		between += "---\n"
+	}
+	f.printed, f.newline = true, bytes.HasSuffix(fixed, []byte("\n"))
+	_, err := f.out.Write(append([]byte(between), fixed...))
 	return err
+}
+
+// diffName is the name as patch finds it: a tab ends one with blanks.
+func diffName(name string) string {
+	if strings.ContainsAny(name, " \t") {
+		return name + "\t"
+	}
+	return name
 }
 
 // splitLines keeps the line ends; a last line without one is marked as diff does.

@@ -76,7 +76,7 @@ func readFile(name string, stdin io.Reader, chunk func(manifest.Chunk), problem 
 		return
 	}
 	defer func() { _ = r.Close() }() // it was only read
-	manifest.Split(name, r, func(c manifest.Chunk, err error) bool {
+	manifest.Split(manifest.Name(name), r, func(c manifest.Chunk, err error) bool {
 		if err != nil {
 			problem(asProblem(name, err))
 		} else {
@@ -108,6 +108,9 @@ func judge(c manifest.Chunk, p *policy.Policy) []item {
 
 func judgeDocument(doc *manifest.Document, p *policy.Policy) item {
 	one := item{self: ref{doc.Namespace(), doc.Kind, doc.Name()}}
+	if doc.Broken {
+		return item{} // it stands for nobody: its pods are judged themselves
+	}
 	if doc.Object == nil {
 		return one
 	}
@@ -117,8 +120,7 @@ func judgeDocument(doc *manifest.Document, p *policy.Policy) item {
 		return one
 	}
 	for _, problem := range rules.Invalid(doc.Object) {
-		one.problems = append(one.problems, manifest.Problem{File: doc.File, Line: doc.LineOf(problem.Path),
-			Text: "the API server refuses " + doc.Kind + " " + subject.Name + ": " + problem.Path + " " + problem.Text})
+		one.problems = append(one.problems, *doc.Refused(problem))
 	}
 	plan := p.Plan()
 	result := rules.Vet(subject, plan)

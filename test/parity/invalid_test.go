@@ -23,7 +23,7 @@ import (
 )
 
 // judgedField are the fields that podvet speaks of.
-var judgedField = regexp.MustCompile(`\.(livenessProbe|readinessProbe|startupProbe|lifecycle|ports|restartPolicy|restartPolicyRules|terminationGracePeriodSeconds|activeDeadlineSeconds)\b`)
+var judgedField = regexp.MustCompile(`\.(livenessProbe|readinessProbe|startupProbe|lifecycle|ports|restartPolicy|restartPolicyRules|terminationGracePeriodSeconds|activeDeadlineSeconds|progressDeadlineSeconds|startingDeadlineSeconds)\b`)
 
 // TestInvalid: podvet calls invalid what Kubernetes' own validation refuses in the fields that it judges, at the
 // same places, and nothing else.

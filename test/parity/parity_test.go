@@ -70,7 +70,13 @@ func workload(t *testing.T, kind [2]string, pod *corev1.Pod) rules.Object {
 	template := map[string]any{"spec": pod.Spec}
 	spec := map[string]any{"template": template}
 	if kind[1] == "CronJob" {
-		spec = map[string]any{"jobTemplate": map[string]any{"spec": spec}}
+		spec = map[string]any{"jobTemplate": map[string]any{"spec": spec}, "startingDeadlineSeconds": rand.IntN(4) - 1}
+	}
+	if kind[1] == "Deployment" {
+		spec["progressDeadlineSeconds"], spec["minReadySeconds"] = rand.IntN(30)-1, rand.IntN(20)
+		if rand.IntN(3) == 0 {
+			delete(spec, "progressDeadlineSeconds")
+		}
 	}
 	raw, err := json.Marshal(map[string]any{"apiVersion": kind[0], "kind": kind[1], "metadata": map[string]any{"name": "w"}, "spec": spec})
 	if err != nil {

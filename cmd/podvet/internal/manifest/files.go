@@ -8,8 +8,16 @@ import (
 	"strings"
 )
 
-// Stdin is the name of standard input in reports.
-const Stdin = "stdin"
+// Stdin is what Files yields for standard input, and Name how reports call it.
+const Stdin = "-"
+
+// Name is how reports call what Files yields.
+func Name(file string) string {
+	if file == Stdin {
+		return "stdin"
+	}
+	return file
+}
 
 // Files yields the manifests that arguments name: a file, a folder's *.yaml, *.yml and *.json files at any
 // depth, "-" for standard input. Links to folders are not followed. No argument is standard input.
@@ -26,7 +34,7 @@ func Files(args []string, yield func(name string) bool, problem func(Problem)) {
 		}
 		info, err := os.Stat(arg)
 		if err != nil {
-			problem(Problem{arg, 0, "cannot be read: " + reason(err)})
+			problem(Problem{File: arg, Text: "cannot be read: " + reason(err)})
 			continue
 		}
 		if !info.IsDir() {
@@ -35,7 +43,7 @@ func Files(args []string, yield func(name string) bool, problem func(Problem)) {
 			}
 			continue
 		}
-		if !folder(arg, yield, problem) {
+		if !folder(strings.TrimSuffix(arg, "/")+"/", yield, problem) { // with the slash also a link that was asked for
 			return
 		}
 	}
@@ -46,15 +54,15 @@ func folder(root string, yield func(string) bool, problem func(Problem)) bool {
 	_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
-			problem(Problem{path, 0, "cannot be read: " + reason(err)})
+			problem(Problem{File: path, Text: "cannot be read: " + reason(err)})
 			found++ // that nothing is there cannot be said
 			return nil
 		case entry.IsDir() || !isManifest(path):
 			return nil
-		case entry.Type()&fs.ModeSymlink != 0:
-			if info, err := os.Stat(path); err == nil && info.IsDir() {
-				return nil
-			}
+		}
+		// A link to a file is read, one to a folder is not followed, a pipe would be waited for.
+		if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+			return nil
 		}
 		found++
 		if !yield(path) {
@@ -64,7 +72,7 @@ func folder(root string, yield func(string) bool, problem func(Problem)) bool {
 		return nil
 	})
 	if found == 0 && goOn {
-		problem(Problem{root, 0, "holds no *.yaml, *.yml or *.json file: name a folder with manifests"})
+		problem(Problem{File: strings.TrimSuffix(root, "/"), Text: "holds no *.yaml, *.yml or *.json file: name a folder with manifests"})
 	}
 	return goOn
 }
@@ -84,7 +92,7 @@ func Open(name string, stdin io.Reader) (io.ReadCloser, error) {
 	}
 	file, err := os.Open(name)
 	if err != nil {
-		return nil, Problem{name, 0, "cannot be read: " + reason(err)}
+		return nil, Problem{File: Name(name), Text: "cannot be read: " + reason(err)}
 	}
 	return file, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -21,7 +22,8 @@ type Document struct {
 	Line       int // of the object
 	APIVersion string
 	Kind       string
-	Object     rules.Object // nil for a kind that podvet does not vet
+	Object     rules.Object // nil for a kind that podvet does not vet, and when it is broken
+	Broken     bool         // it cannot be read; a Problem says why
 
 	root  *yaml.Node
 	lines int    // to add to the nodes' lines
@@ -44,7 +46,9 @@ func Parse(c Chunk) ([]*Document, []Problem) {
 		return nil, nil
 	}
 	d := parser{Chunk: c}
-	each(root, d.object)
+	if !each(root, d.object) {
+		d.fail(root, "holds more than %d objects once its aliases are expanded, or itself", maxObjects)
+	}
 	return d.docs, d.problems
 }
 
@@ -55,11 +59,22 @@ type parser struct {
 }
 
 func (p *parser) fail(n *yaml.Node, format string, args ...any) {
-	p.problems = append(p.problems, Problem{p.File, p.Line - 1 + n.Line, fmt.Sprintf(format, args...)})
+	p.problems = append(p.problems, Problem{File: p.File, Line: p.Line - 1 + n.Line, Text: fmt.Sprintf(format, args...)})
 }
 
-// each visits the objects of a tree, those of a List one by one.
-func each(n *yaml.Node, visit func(*yaml.Node)) {
+// maxObjects bounds the objects of one document, which aliases could multiply.
+const maxObjects = 100_000
+
+// each visits the objects of a tree, those of a List one by one, and returns false when there is no end to them.
+func each(n *yaml.Node, visit func(*yaml.Node)) bool {
+	left := maxObjects
+	return eachWithin(n, 100, &left, visit)
+}
+
+func eachWithin(n *yaml.Node, depth int, left *int, visit func(*yaml.Node)) bool {
+	if *left--; depth == 0 || *left < 0 {
+		return false
+	}
 	n = resolve(n)
 	list := n
 	if n.Kind == yaml.MappingNode && strings.HasSuffix(scalar(n, "kind"), "List") {
@@ -69,11 +84,14 @@ func each(n *yaml.Node, visit func(*yaml.Node)) {
 	}
 	if list.Kind != yaml.SequenceNode {
 		visit(n)
-		return
+		return true
 	}
 	for _, item := range list.Content {
-		each(item, visit)
+		if !eachWithin(item, depth-1, left, visit) {
+			return false
+		}
 	}
+	return true
 }
 
 // object reads one object.
@@ -92,7 +110,7 @@ func (p *parser) object(n *yaml.Node) {
 	}
 	text := toJSON{}
 	if err := text.append(n); err != nil {
-		d.Object = nil
+		d.Object, d.Broken = nil, true
 		p.fail(n, "%v", err)
 		return
 	}
@@ -100,14 +118,17 @@ func (p *parser) object(n *yaml.Node) {
 	if err == nil {
 		return
 	}
-	d.Object = nil
+	d.Object, d.Broken = nil, true
 	at, reason := n, err.Error()
 	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
 		path := pathOf(semantic.JSONPointer)
 		at = d.find(path)
 		reason = path + " cannot be read"
 		if semantic.JSONKind != 0 {
-			reason = fmt.Sprintf("%s is a %s, which does not fit the field", path, semantic.JSONKind)
+			reason = path + " is " + kindWords[semantic.JSONKind] + ", which does not fit the field"
+			if bytes.Contains(p.Text, []byte("{{")) {
+				reason += " (a template has to be rendered first)"
+			}
 		}
 		if semantic.Err != nil {
 			reason += ": " + semantic.Err.Error()
@@ -116,13 +137,19 @@ func (p *parser) object(n *yaml.Node) {
 	p.fail(at, "%s", reason)
 }
 
+var kindWords = map[jsontext.Kind]string{'n': "null", 't': "true", 'f': "false", '"': "a string", '0': "a number", '{': "a mapping", '[': "a list"}
+
 // parseNode reads the chunk as a tree; nil for an empty document.
 func parseNode(c Chunk) (*yaml.Node, *Problem) {
 	if c.JSON {
 		return parseJSON(c)
 	}
 	var doc yaml.Node
-	err := yaml.Unmarshal(c.Text, &doc)
+	text := c.Text
+	if bytes.LastIndex(text, bom) > 0 { // of a file that was joined to others
+		text = bytes.ReplaceAll(text, bom, nil)
+	}
+	err := yaml.Unmarshal(text, &doc)
 	if err != nil {
 		line, text := policy.SyntaxError(err)
 		line = c.Line - 1 + min(max(line, 1), bytes.Count(c.Text, []byte("\n"))+1) // the library may name a line after the last
@@ -131,7 +158,7 @@ func parseNode(c Chunk) (*yaml.Node, *Problem) {
 		} else if strings.Contains(text, "tab character") || strings.Contains(text, "cannot start any token") {
 			text += " (indent with spaces)"
 		}
-		return nil, &Problem{c.File, line, "is not YAML: " + text}
+		return nil, &Problem{File: c.File, Line: line, Text: "is not YAML: " + text}
 	}
 	if len(doc.Content) == 0 {
 		return nil, nil
@@ -145,7 +172,7 @@ func parseJSON(c Chunk) (*yaml.Node, *Problem) {
 	b := jsonBuilder{d: newDecoder(bytes.NewReader(text)), text: text, line: 1}
 	n, err := b.value()
 	if err != nil {
-		return nil, &Problem{c.File, c.Line - 1 + b.line, "is not JSON: " + err.Error()}
+		return nil, &Problem{File: c.File, Line: c.Line - 1 + b.line, Text: "is not JSON: " + err.Error()}
 	}
 	return n, nil
 }
@@ -397,6 +424,10 @@ func (t *toJSON) scalar(n *yaml.Node) error {
 	case "!!null":
 		t.out = append(t.out, "null"...)
 	case "!!int", "!!float":
+		if f, err := strconv.ParseFloat(n.Value, 64); err == nil && n.Tag == "!!float" && f == math.Trunc(f) && math.Abs(f) < 1<<53 {
+			t.out = strconv.AppendInt(t.out, int64(f), 10) // 10.0 and 1e1 are whole numbers to kubectl
+			return nil
+		}
 		if jsontext.Value(n.Value).IsValid() {
 			t.out = append(t.out, n.Value...)
 			return nil

@@ -127,8 +127,8 @@ func splice(text []byte, edits []edit) []byte {
 func (d *Document) repair(plan *rules.Plan) (*Repaired, []edit, *Problem) {
 	object := d.Object.DeepCopyObject().(rules.Object)
 	rules.Default(object)
-	if len(rules.Invalid(object)) > 0 {
-		return nil, nil, nil // check says why
+	if invalid := rules.Invalid(object); len(invalid) > 0 {
+		return nil, nil, d.Refused(invalid[0])
 	}
 	subject, ok := rules.SubjectOf(object)
 	if !ok {
@@ -148,7 +148,7 @@ func (d *Document) repair(plan *rules.Plan) (*Repaired, []edit, *Problem) {
 				ids = append(ids, f.Rule.ID)
 			}
 		}
-		return &Problem{d.File, line, fmt.Sprintf("%s %s is not fixed (%s): %s", d.Kind, d.Name(), strings.Join(ids, ", "), reason)}
+		return &Problem{File: d.File, Line: line, Unsafe: true, Text: fmt.Sprintf("%s %s is not fixed (%s): %s", d.Kind, d.Name(), strings.Join(ids, ", "), reason)}
 	}
 	var edits []edit
 	for i := range ops {
@@ -163,9 +163,14 @@ func (d *Document) repair(plan *rules.Plan) (*Repaired, []edit, *Problem) {
 		edits = append(edits, e)
 	}
 	if reason := d.verify(ops, edits); reason != "" {
-		return nil, nil, fail(d.Line, reason)
+		return nil, nil, fail(d.lines+1+bytes.Count(d.text[:edits[0].offset], []byte("\n")), reason)
 	}
 	return &Repaired{Line: d.Line, Kind: d.Kind, Name: d.Name(), Fixed: result.Fixed}, edits, nil
+}
+
+// Refused says of the object that the API server refuses it.
+func (d *Document) Refused(p rules.Problem) *Problem {
+	return &Problem{File: d.File, Line: d.LineOf(p.Path), Text: "the API server refuses " + d.Kind + " " + d.Name() + ": " + p.Path + " " + p.Text}
 }
 
 // withoutDefaults leaves out of a probe what the API server fills in, as people write probes.
@@ -234,6 +239,9 @@ func (d *Document) replace(value *yaml.Node, key string, to any) (edit, int, str
 	line := d.lines + value.Line
 	if value.Kind == yaml.AliasNode {
 		return edit{}, line, key + " is an alias: write it out"
+	}
+	if value.Tag == "!!null" {
+		return edit{}, line, key + " is written without a value: remove it"
 	}
 	offset, ok := d.offset(value)
 	if value.Kind != yaml.ScalarNode || !ok || value.Value == "" || !bytes.HasPrefix(d.text[offset:], []byte(value.Value)) {

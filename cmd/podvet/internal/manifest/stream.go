@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"go.yaml.in/yaml/v3"
@@ -29,6 +30,9 @@ type Problem struct {
 	File string
 	Line int // 0 where unknown
 	Text string
+
+	// Unsafe: a fix that is left to people; all else in the file is well.
+	Unsafe bool
 }
 
 func (p Problem) Error() string {
@@ -55,12 +59,12 @@ func Split(file string, r io.Reader, yield func(Chunk, error) bool) {
 	if looksLikeJSON(head, errors.Is(err, io.EOF)) {
 		splitJSON(file, reader, yield)
 	} else {
-		splitYAML(file, reader, yield)
+		splitYAML(file, 1, reader, yield)
 	}
 }
 
 func unreadable(file string, line int, err error) Problem {
-	return Problem{file, line, "cannot be read: " + err.Error()}
+	return Problem{File: file, Line: line, Text: "cannot be read: " + err.Error()}
 }
 
 // looksLikeJSON: a brace or bracket, and then a quote, another of them or the end. That may still be YAML's flow
@@ -70,8 +74,11 @@ func looksLikeJSON(head []byte, whole bool) bool {
 	if len(text) == 0 || text[0] != '{' && text[0] != '[' {
 		return false
 	}
-	second := bytes.TrimSpace(text[1:])
-	if len(second) == 0 || bytes.IndexByte([]byte(`"{[]}`), second[0]) < 0 {
+	second, follows := bytes.TrimSpace(text[1:]), `"}` // a template starts with {{
+	if text[0] == '[' {
+		follows = `"{[]`
+	}
+	if len(second) == 0 || !strings.ContainsRune(follows, rune(second[0])) {
 		return false
 	}
 	return !whole || isJSON(text) || yaml.Unmarshal(text, new(yaml.Node)) != nil
@@ -93,16 +100,15 @@ func newDecoder(r io.Reader) *jsontext.Decoder {
 }
 
 // splitYAML cuts at the lines that start with "---", which YAML allows nowhere else.
-func splitYAML(file string, r *bufio.Reader, yield func(Chunk, error) bool) {
-	doc := Chunk{File: file, Line: 1}
-	line := 1
+func splitYAML(file string, line int, r *bufio.Reader, yield func(Chunk, error) bool) {
+	doc := Chunk{File: file, Line: line}
 	tooLong := false
 	flush := func() bool {
 		done := doc
 		doc = Chunk{File: file, Line: line}
 		if tooLong {
 			tooLong = false
-			return yield(Chunk{}, Problem{file, done.Line, fmt.Sprintf("a document of more than %d MiB: podvet looks at none so long", maxDocument>>20)})
+			return yield(Chunk{}, Problem{File: file, Line: done.Line, Text: fmt.Sprintf("a document of more than %d MiB: podvet looks at none so long", maxDocument>>20)})
 		}
 		return len(bytes.TrimSpace(done.Text)) == 0 || yield(done, nil)
 	}
@@ -209,6 +215,11 @@ func splitJSON(file string, r io.Reader, yield func(Chunk, error) bool) {
 				return
 			}
 		default:
+			if rest := bytes.TrimLeft(d.UnreadBuffer(), " \t\r\n"); isSeparator(rest) { // YAML goes on where JSON was one document
+				line := counted.at(d.InputOffset() + int64(len(d.UnreadBuffer())-len(rest)))
+				splitYAML(file, line, bufio.NewReader(io.MultiReader(bytes.NewReader(rest), counted.r)), yield)
+				return
+			}
 			if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
 				if err == nil {
 					err = errors.New("a document must be an object")
@@ -281,5 +292,5 @@ func notJSON(file string, counted *lines, d *jsontext.Decoder, err error) Proble
 	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		text = syntactic.Err.Error()
 	}
-	return Problem{file, counted.at(d.InputOffset()), "is not JSON: " + text}
+	return Problem{File: file, Line: counted.at(d.InputOffset()), Text: "is not JSON: " + text}
 }

@@ -57,11 +57,11 @@ func (r *Report) groups() []*group {
 	var all []*group
 	byOwner := map[string]*group{}
 	for _, s := range r.Subjects {
-		if s.Owner == "" {
+		if s.Owner == "" || s.Kind != "Pod" {
 			all = append(all, &group{file: s.File, title: s.title(), findings: s.Findings})
 			continue
 		}
-		key := s.Namespace + "/" + s.Owner
+		key := s.File + " " + s.Namespace + "/" + s.Owner
 		g := byOwner[key]
 		if g == nil {
 			g = &group{file: s.File}
