@@ -95,6 +95,9 @@ func check(cmd *cobra.Command, args []string, policyOf *policyFlags, failOn, out
 	tell, done := progress(cmd.ErrOrStderr())
 	found, problems := judgeAll(args, cmd.InOrStdin(), p, tell)
 	done()
+	for _, p := range problems {
+		found.Problems = append(found.Problems, report.Problem{File: p.File, Line: p.Line, Text: p.Text})
+	}
 	if err := found.Write(cmd.OutOrStdout(), output, terminal(cmd.OutOrStdout())); err != nil {
 		return err
 	}

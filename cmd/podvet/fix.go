@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/pmezard/go-difflib/difflib"
 	"github.com/spf13/cobra"
 
 	"github.com/podvet/podvet/cmd/podvet/internal/manifest"
@@ -102,8 +101,7 @@ func (f *fixer) put(name string, text, fixed []byte) error {
 		if bytes.Equal(text, fixed) {
 			return nil
 		}
-		return difflib.WriteUnifiedDiff(f.out, difflib.UnifiedDiff{
-			A: splitLines(text), B: splitLines(fixed), FromFile: diffName(name), ToFile: diffName(name), Context: 3})
+		return writeDiff(f.out, name, splitLines(text), splitLines(fixed))
 	case f.write && name != manifest.Stdin:
 		if bytes.Equal(text, fixed) {
 			return nil
@@ -120,25 +118,6 @@ func (f *fixer) put(name string, text, fixed []byte) error {
 	f.printed, f.newline = true, bytes.HasSuffix(fixed, []byte("\n"))
 	_, err := f.out.Write(append([]byte(between), fixed...))
 	return err
-}
-
-// diffName is the name as patch finds it: a tab ends one with blanks.
-func diffName(name string) string {
-	if strings.ContainsAny(name, " \t") {
-		return name + "\t"
-	}
-	return name
-}
-
-// splitLines keeps the line ends; a last line without one is marked as diff does.
-func splitLines(text []byte) []string {
-	lines := strings.SplitAfter(string(text), "\n")
-	if last := len(lines) - 1; lines[last] == "" {
-		lines = lines[:last]
-	} else {
-		lines[last] += "\n\\ No newline at end of file\n"
-	}
-	return lines
 }
 
 // replace writes a file in one step, with its mode kept: a reader sees the old text or the new one.

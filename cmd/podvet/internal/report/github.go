@@ -30,6 +30,9 @@ func (r *Report) github(w io.Writer) error {
 				escapeProperty.Replace("podvet: "+s.title()), escapeMessage.Replace(f.Message))
 		}
 	}
+	for _, p := range r.Problems {
+		fmt.Fprintf(&out, "::error file=%s,line=%d,title=podvet%%3A invalid input::%s\n", escapeProperty.Replace(p.File), max(p.Line, 1), escapeMessage.Replace(p.Text))
+	}
 	_, err := io.WriteString(w, out.String())
 	return err
 }

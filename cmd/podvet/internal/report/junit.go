@@ -14,6 +14,7 @@ type testSuites struct {
 	Name     string      `xml:"name,attr"`
 	Tests    int         `xml:"tests,attr"`
 	Failures int         `xml:"failures,attr"`
+	Errors   int         `xml:"errors,attr"`
 	Suites   []testSuite `xml:"testsuite"`
 }
 
@@ -21,6 +22,7 @@ type testSuite struct {
 	Name     string     `xml:"name,attr"`
 	Tests    int        `xml:"tests,attr"`
 	Failures int        `xml:"failures,attr"`
+	Errors   int        `xml:"errors,attr"`
 	Cases    []testCase `xml:"testcase"`
 }
 
@@ -28,6 +30,7 @@ type testCase struct {
 	Name      string   `xml:"name,attr"`
 	ClassName string   `xml:"classname,attr"`
 	Failure   *failure `xml:"failure,omitempty"`
+	Error     *failure `xml:"error,omitempty"`
 	Output    string   `xml:"system-out,omitempty"`
 }
 
@@ -37,19 +40,31 @@ type failure struct {
 	Text    string `xml:",chardata"`
 }
 
-// junit writes a suite for each file and a case for each object. Deny findings fail it, others are its output.
+// junit writes a suite for each file and a case for each object. Deny findings fail it, others are its output;
+// invalid input is an error.
 func (r *Report) junit(w io.Writer) error {
 	all := testSuites{Name: "podvet", Tests: len(r.Subjects)}
 	index := map[string]int{}
-	for _, s := range r.Subjects {
-		i, known := index[s.File]
+	suiteOf := func(file string) *testSuite {
+		i, known := index[file]
 		if !known {
 			i = len(all.Suites)
-			index[s.File] = i
-			all.Suites = append(all.Suites, testSuite{Name: s.File})
+			index[file] = i
+			all.Suites = append(all.Suites, testSuite{Name: file})
 		}
-		suite := &all.Suites[i]
-		suite.Tests++
+		all.Suites[i].Tests++
+		return &all.Suites[i]
+	}
+	for _, p := range r.Problems {
+		suite := suiteOf(p.File)
+		suite.Errors++
+		all.Tests++
+		all.Errors++
+		line := fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text)
+		suite.Cases = append(suite.Cases, testCase{Name: fmt.Sprintf("line %d", p.Line), ClassName: p.File, Error: &failure{Message: "invalid input", Type: "podvet", Text: line}})
+	}
+	for _, s := range r.Subjects {
+		suite := suiteOf(s.File)
 		c := testCase{Name: s.title(), ClassName: s.File}
 		var failed, said []string
 		for _, f := range s.Findings {

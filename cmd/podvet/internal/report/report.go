@@ -15,6 +15,14 @@ type Report struct {
 	Kind       string     `json:"kind"`
 	Summary    Summary    `json:"summary"`
 	Subjects   []*Subject `json:"subjects"`
+	Problems   []Problem  `json:"problems,omitempty"`
+}
+
+// Problem is input that could not be used.
+type Problem struct {
+	File string `json:"file"`
+	Line int    `json:"line"` // 0 where unknown
+	Text string `json:"text"`
 }
 
 // Summary counts.

@@ -168,6 +168,25 @@ func TestJUnit(t *testing.T) {
 	}
 }
 
+// TestInvalidInput is an error where a machine reads the report.
+func TestInvalidInput(t *testing.T) {
+	r := New(nil, 0)
+	r.Problems = []Problem{{"a.yaml", 3, "is not YAML: x, y"}}
+	if got := write(t, r, "github", Options{}); got != "::error file=a.yaml,line=3,title=podvet%3A invalid input::is not YAML: x, y\n" {
+		t.Errorf("github: %s", got)
+	}
+	var suites testSuites
+	if err := xml.Unmarshal([]byte(write(t, r, "junit", Options{})), &suites); err != nil {
+		t.Fatal(err)
+	}
+	if suites.Tests != 1 || suites.Errors != 1 || suites.Suites[0].Cases[0].Error.Text != "a.yaml:3: is not YAML: x, y" {
+		t.Errorf("junit: %+v", suites)
+	}
+	if got := write(t, r, "json", Options{}); !strings.Contains(got, `"text": "is not YAML: x, y"`) {
+		t.Errorf("json: %s", got)
+	}
+}
+
 func TestGitHub(t *testing.T) {
 	want := "::error file=deploy/web.yaml,line=17,title=podvet%3A Deployment shop/web::container \"app\": startupProbe names port \"x\", which is not declared: it errs for ever and is never started: declare it here or write a number [probe-port-unresolved]\n" +
 		"::warning file=deploy/web.yaml,line=12,title=podvet%3A Deployment shop/web::100%25 a, b: <c> [no-readiness-probe]\n" +

@@ -121,7 +121,7 @@ func (r *Report) sarif(o Options) sarifLog {
 func relativeURI(file string) string {
 	if filepath.IsAbs(file) {
 		if here, err := filepath.Abs("."); err == nil {
-			if relative, err := filepath.Rel(here, file); err == nil && !strings.HasPrefix(relative, "..") {
+			if relative, err := filepath.Rel(here, file); err == nil {
 				file = relative
 			}
 		}
