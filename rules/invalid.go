@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -177,8 +178,21 @@ func (v *invalid) container(s *Subject, c *corev1.Container, probed bool) {
 	}
 	hook("postStart", c.Lifecycle.PostStart)
 	hook("preStop", c.Lifecycle.PreStop)
-	if c.Lifecycle.StopSignal != nil && s.Spec.OS == nil {
+	v.stopSignal(s, c.Lifecycle.StopSignal)
+}
+
+// linuxSignal is what may be a stopSignal there (validateStopSignal); on Windows SIGKILL and SIGTERM may.
+var linuxSignal = regexp.MustCompile(`^SIG(ABRT|ALRM|BUS|CHLD|CLD|CONT|FPE|HUP|ILL|INT|IO|IOT|KILL|PIPE|POLL|PROF|PWR|QUIT|SEGV|STKFLT|STOP|SYS|TERM|TRAP|TSTP|TTIN|TTOU|URG|USR1|USR2|VTALRM|WINCH|XCPU|XFSZ|RTMIN(\+([1-9]|1[0-5]))?|RTMAX(-([1-9]|1[0-4]))?)$`)
+
+func (v *invalid) stopSignal(s *Subject, signal *corev1.Signal) {
+	switch {
+	case signal == nil:
+	case s.Spec.OS == nil:
 		v.bad("lifecycle.stopSignal", "needs spec.os.name")
+	case s.Spec.OS.Name == corev1.Windows && *signal != corev1.SIGKILL && *signal != corev1.SIGTERM:
+		v.bad("lifecycle.stopSignal", "is %q: write SIGKILL or SIGTERM", *signal)
+	case s.Spec.OS.Name == corev1.Linux && !linuxSignal.MatchString(string(*signal)):
+		v.bad("lifecycle.stopSignal", "is %q: write a signal such as SIGTERM", *signal)
 	}
 }
 

@@ -101,7 +101,7 @@ func (f *fixer) put(name string, text, fixed []byte) error {
 		if bytes.Equal(text, fixed) {
 			return nil
 		}
-		return writeDiff(f.out, name, splitLines(text), splitLines(fixed))
+		return writeDiff(f.out, relative(manifest.Name(name)), splitLines(text), splitLines(fixed))
 	case f.write && name != manifest.Stdin:
 		if bytes.Equal(text, fixed) {
 			return nil
@@ -118,6 +118,16 @@ func (f *fixer) put(name string, text, fixed []byte) error {
 	f.printed, f.newline = true, bytes.HasSuffix(fixed, []byte("\n"))
 	_, err := f.out.Write(append([]byte(between), fixed...))
 	return err
+}
+
+// relative is the name from here on, where it is below: patch takes no other from a diff.
+func relative(name string) string {
+	if here, err := filepath.Abs("."); err == nil && filepath.IsAbs(name) {
+		if below, err := filepath.Rel(here, name); err == nil && !strings.HasPrefix(below, "..") {
+			return below
+		}
+	}
+	return name
 }
 
 // replace writes a file in one step, with its mode kept: a reader sees the old text or the new one.

@@ -96,7 +96,7 @@ func (g *Generator) PodSpec() corev1.PodSpec {
 		spec.Containers[0].Name = "istio-proxy"
 	}
 	if g.oneIn(8) {
-		spec.OS = &corev1.PodOS{Name: corev1.Windows}
+		spec.OS = &corev1.PodOS{Name: pick(g, corev1.Windows, corev1.Linux)}
 	}
 	return spec
 }
@@ -152,6 +152,9 @@ func (g *Generator) lifecycle(grace *int64) *corev1.Lifecycle {
 	l := &corev1.Lifecycle{}
 	if g.oneIn(3) {
 		l.PostStart = &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"true"}}}
+	}
+	if !g.Valid && g.oneIn(4) {
+		l.StopSignal = new(pick[corev1.Signal](g, "SIGTERM", "SIGFOO", "SIGHUP", "SIGRTMIN+15", "SIGRTMIN+16", "SIGRTMAX-14", "SIGRTMAX-15", "sigterm"))
 	}
 	longest := int64(30)
 	if grace != nil {

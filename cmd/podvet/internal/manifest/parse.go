@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,7 +27,7 @@ type Document struct {
 	Broken     bool         // it cannot be read; a Problem says why
 
 	root  *yaml.Node
-	lines int    // to add to the nodes' lines
+	chunk Chunk
 	text  []byte // that the nodes' places are in
 	json  bool   // that it is JSON
 	index int    // among the objects of the text
@@ -59,7 +60,7 @@ type parser struct {
 }
 
 func (p *parser) fail(n *yaml.Node, format string, args ...any) {
-	p.problems = append(p.problems, Problem{File: p.File, Line: p.Line - 1 + n.Line, Text: fmt.Sprintf(format, args...)})
+	p.problems = append(p.problems, Problem{File: p.File, Line: p.line(n), Text: fmt.Sprintf(format, args...)})
 }
 
 // maxObjects bounds the objects of one document, which aliases could multiply.
@@ -102,7 +103,7 @@ func (p *parser) object(n *yaml.Node) {
 		}
 		return
 	}
-	d := &Document{File: p.File, Line: p.Line - 1 + n.Line, root: n, lines: p.Line - 1, text: p.Text, json: p.JSON, index: len(p.docs),
+	d := &Document{File: p.File, Line: p.line(n), root: n, chunk: p.Chunk, text: p.Text, json: p.JSON, index: len(p.docs),
 		APIVersion: scalar(n, "apiVersion"), Kind: scalar(n, "kind")}
 	p.docs = append(p.docs, d)
 	if d.Object = rules.NewObject(d.APIVersion, d.Kind); d.Object == nil {
@@ -314,7 +315,39 @@ func (d *Document) find(path string) *yaml.Node {
 }
 
 // LineOf is the line of the field at a path, or of what would hold it.
-func (d *Document) LineOf(path string) int { return d.lines + d.find(path).Line }
+func (d *Document) LineOf(path string) int { return d.chunk.line(d.find(path)) }
+
+// line is the line in the file of a node, as editors count.
+func (c Chunk) line(n *yaml.Node) int {
+	return c.Line + bytes.Count(c.Text[:c.start(n.Line)], []byte{'\n'})
+}
+
+// oddBreaks are what ends a line in YAML beside the line feed. (A carriage return before one is the same end.)
+var oddBreaks = [][]byte{{'\r'}, []byte("\u0085"), []byte("\u2028"), []byte("\u2029")}
+
+// start is where a line begins in the text, lines counted from 1 as the chunk's parser counts them.
+func (c Chunk) start(line int) int {
+	odd := !c.JSON && slices.ContainsFunc(oddBreaks, func(b []byte) bool { return bytes.Contains(c.Text, b) })
+	offset := 0
+	for ; line > 1 && offset < len(c.Text); line-- {
+		next := bytes.IndexByte(c.Text[offset:], '\n')
+		if next < 0 {
+			next = len(c.Text) - offset
+		} else {
+			next++
+		}
+		if odd {
+			for _, b := range oddBreaks {
+				// A carriage return that a line feed follows ends the line with it.
+				if i := bytes.Index(c.Text[offset:offset+next], b); i >= 0 && i+len(b) < next-1 || i >= 0 && b[0] != '\r' {
+					next = i + len(b)
+				}
+			}
+		}
+		offset += next
+	}
+	return min(offset, len(c.Text))
+}
 
 // steps takes a.b[2].c apart. Keys of maps, which may hold dots, are not needed.
 func steps(path string) []string {

@@ -252,6 +252,24 @@ func TestNotSafe(t *testing.T) {
 	}
 }
 
+// TestOddLineEnds: what ends a line only in YAML shifts no line that editors count.
+func TestOddLineEnds(t *testing.T) {
+	for _, odd := range []string{"", "\u0085", "\u2028", "\r"} {
+		text := "apiVersion: v1\r\nkind: Pod\nmetadata: {name: p, annotations: {a: \"x" + odd + "y\"}}\nspec:\n  containers:\n  - name: app\n    image: i\n    readinessProbe:\n      exec: {command: [x]}\n"
+		_, docs, problems := parseText(text)
+		if len(docs) != 1 || len(problems) > 0 {
+			t.Fatalf("%q: %v", odd, problems)
+		}
+		if line := docs[0].LineOf("spec.containers[0].readinessProbe.exec"); line != 9 {
+			t.Errorf("%q: line %d, want 9", odd, line)
+		}
+		out, repaired, problems := Repair("test", []byte(text), plans(t)["default"])
+		if len(repaired) != 1 || len(problems) > 0 || !strings.Contains(string(out), "      timeoutSeconds: 5\n      exec") {
+			t.Errorf("%q: %v %v\n%s", odd, repaired, problems, out)
+		}
+	}
+}
+
 func FuzzRepair(f *testing.F) {
 	for _, text := range oddFiles(f) {
 		f.Add(text)

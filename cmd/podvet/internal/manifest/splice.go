@@ -68,7 +68,7 @@ func chunks(file string, text []byte) func(func(Chunk) bool) {
 			if i := bytes.IndexByte(text[offset:], '\n'); i >= 0 {
 				next = offset + i + 1
 			}
-			if offset > start && isSeparator(text[offset:next]) {
+			if offset > start && isSeparator(text[offset:next]) && !onlyDirectives(text[start:offset]) {
 				if !yield(Chunk{File: file, Line: line, Text: text[start:offset]}) {
 					return
 				}
@@ -163,7 +163,7 @@ func (d *Document) repair(plan *rules.Plan) (*Repaired, []edit, *Problem) {
 		edits = append(edits, e)
 	}
 	if reason := d.verify(ops, edits); reason != "" {
-		return nil, nil, fail(d.lines+1+bytes.Count(d.text[:edits[0].offset], []byte("\n")), reason)
+		return nil, nil, fail(d.chunk.Line+bytes.Count(d.text[:edits[0].offset], []byte("\n")), reason)
 	}
 	return &Repaired{Line: d.Line, Kind: d.Kind, Name: d.Name(), Fixed: result.Fixed}, edits, nil
 }
@@ -203,20 +203,20 @@ func (d *Document) edit(op rules.Operation) (e edit, line int, reason string) {
 		if parent.Kind == yaml.SequenceNode {
 			index := 0
 			if _, err := fmt.Sscan(step, &index); err != nil || index >= len(parent.Content) {
-				return edit{}, d.lines + parent.Line, "its place is not found"
+				return edit{}, d.chunk.line(parent), "its place is not found"
 			}
 			next = parent.Content[index]
 		} else if next = own(parent, step); next == nil {
-			return edit{}, d.lines + parent.Line, step + " comes by a merge key: write it out"
+			return edit{}, d.chunk.line(parent), step + " comes by a merge key: write it out"
 		}
 		if next.Kind == yaml.AliasNode {
-			return edit{}, d.lines + next.Line, step + " is an alias: write it out"
+			return edit{}, d.chunk.line(next), step + " is an alias: write it out"
 		}
 		parent = next
 	}
 	key := steps[len(steps)-1]
 	if parent.Kind != yaml.MappingNode {
-		return edit{}, d.lines + parent.Line, "its place is not found"
+		return edit{}, d.chunk.line(parent), "its place is not found"
 	}
 	if value := own(parent, key); value != nil {
 		return d.replace(value, key, op.Value)
@@ -236,7 +236,7 @@ func own(n *yaml.Node, key string) *yaml.Node {
 
 // replace puts another number in a number's place.
 func (d *Document) replace(value *yaml.Node, key string, to any) (edit, int, string) {
-	line := d.lines + value.Line
+	line := d.chunk.line(value)
 	if value.Kind == yaml.AliasNode {
 		return edit{}, line, key + " is an alias: write it out"
 	}
@@ -262,7 +262,7 @@ var before = map[string][]string{
 
 // insert puts a new key before one that is there: where a value ends is not known, where a key starts is.
 func (d *Document) insert(parent *yaml.Node, key string, value any) (edit, int, string) {
-	line := d.lines + parent.Line
+	line := d.chunk.line(parent)
 	flow := parent.Style&yaml.FlowStyle != 0
 	if len(parent.Content) == 0 {
 		offset, ok := d.offset(parent)
@@ -282,7 +282,7 @@ func (d *Document) insert(parent *yaml.Node, key string, value any) (edit, int, 
 		end = offset + i
 	}
 	if bytes.Contains(d.text[start:end], []byte("{{")) {
-		return edit{}, d.lines + at.Line, "the line is a template's: render it first"
+		return edit{}, d.chunk.line(at), "the line is a template's: render it first"
 	}
 	newline := "\n"
 	if end > 0 && end < len(d.text) && d.text[end-1] == '\r' {
@@ -366,14 +366,7 @@ func unquote(n *yaml.Node) {
 
 // offset is the place of a node in the text. Columns count characters.
 func (d *Document) offset(n *yaml.Node) (int, bool) {
-	offset := 0
-	for range n.Line - 1 {
-		i := bytes.IndexByte(d.text[offset:], '\n')
-		if i < 0 {
-			return 0, false
-		}
-		offset += i + 1
-	}
+	offset := d.chunk.start(n.Line)
 	if n.Line == 1 {
 		offset += len(d.text) - len(bytes.TrimPrefix(d.text, bom))
 	}

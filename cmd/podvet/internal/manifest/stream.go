@@ -115,7 +115,7 @@ func splitYAML(file string, line int, r *bufio.Reader, yield func(Chunk, error) 
 	startOfLine := true
 	for {
 		text, err := r.ReadSlice('\n')
-		if startOfLine && isSeparator(text) {
+		if startOfLine && isSeparator(text) && !onlyDirectives(doc.Text) {
 			if !flush() {
 				return
 			}
@@ -141,6 +141,19 @@ func splitYAML(file string, line int, r *bufio.Reader, yield func(Chunk, error) 
 			return
 		}
 	}
+}
+
+// onlyDirectives: "%YAML 1.1" and the like belong to the document whose marker follows.
+func onlyDirectives(text []byte) bool {
+	directive := false
+	for line := range bytes.Lines(text) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] == '%' {
+			directive = true
+		} else if len(line) > 0 && line[0] != '#' {
+			return false
+		}
+	}
+	return directive
 }
 
 func isSeparator(line []byte) bool {
@@ -260,6 +273,16 @@ func splitObject(file string, d *jsontext.Decoder, counted *lines, list func() b
 		if isItems && d.PeekKind() == '[' {
 			_, _ = d.ReadToken()
 			object.Text = append(object.Text, "[]"...)
+			if kind := d.PeekKind(); kind != '{' && kind != ']' { // no List: some kind with a field of this name
+				for d.PeekKind() != ']' {
+					if err := d.SkipValue(); err != nil {
+						return fail(err)
+					}
+				}
+				_, _ = d.ReadToken()
+				line = counted.at(d.InputOffset())
+				continue
+			}
 			items = true
 			if !list() {
 				return false
