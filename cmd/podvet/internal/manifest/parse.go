@@ -27,10 +27,8 @@ type Document struct {
 	Broken     bool         // it cannot be read; a Problem says why
 
 	root  *yaml.Node
-	chunk Chunk
-	text  []byte // that the nodes' places are in
-	json  bool   // that it is JSON
-	index int    // among the objects of the text
+	chunk Chunk // that the nodes' places are in
+	index int   // among the objects of the chunk
 }
 
 // maxNodes bounds what the aliases of a document can expand to.
@@ -46,6 +44,7 @@ func Parse(c Chunk) ([]*Document, []Problem) {
 	if root == nil { // nothing but comments
 		return nil, nil
 	}
+	c.odd = !c.JSON && slices.ContainsFunc(oddBreaks, func(b []byte) bool { return bytes.Contains(c.Text, b) })
 	d := parser{Chunk: c}
 	if !each(root, d.object) {
 		d.fail(root, "holds more than %d objects once its aliases are expanded, or itself", maxObjects)
@@ -103,7 +102,7 @@ func (p *parser) object(n *yaml.Node) {
 		}
 		return
 	}
-	d := &Document{File: p.File, Line: p.line(n), root: n, chunk: p.Chunk, text: p.Text, json: p.JSON, index: len(p.docs),
+	d := &Document{File: p.File, Line: p.line(n), root: n, chunk: p.Chunk, index: len(p.docs),
 		APIVersion: scalar(n, "apiVersion"), Kind: scalar(n, "kind")}
 	p.docs = append(p.docs, d)
 	if d.Object = rules.NewObject(d.APIVersion, d.Kind); d.Object == nil {
@@ -319,6 +318,9 @@ func (d *Document) LineOf(path string) int { return d.chunk.line(d.find(path)) }
 
 // line is the line in the file of a node, as editors count.
 func (c Chunk) line(n *yaml.Node) int {
+	if !c.odd {
+		return c.Line - 1 + n.Line
+	}
 	return c.Line + bytes.Count(c.Text[:c.start(n.Line)], []byte{'\n'})
 }
 
@@ -327,7 +329,6 @@ var oddBreaks = [][]byte{{'\r'}, []byte("\u0085"), []byte("\u2028"), []byte("\u2
 
 // start is where a line begins in the text, lines counted from 1 as the chunk's parser counts them.
 func (c Chunk) start(line int) int {
-	odd := !c.JSON && slices.ContainsFunc(oddBreaks, func(b []byte) bool { return bytes.Contains(c.Text, b) })
 	offset := 0
 	for ; line > 1 && offset < len(c.Text); line-- {
 		next := bytes.IndexByte(c.Text[offset:], '\n')
@@ -336,7 +337,7 @@ func (c Chunk) start(line int) int {
 		} else {
 			next++
 		}
-		if odd {
+		if c.odd {
 			for _, b := range oddBreaks {
 				// A carriage return that a line feed follows ends the line with it.
 				if i := bytes.Index(c.Text[offset:offset+next], b); i >= 0 && i+len(b) < next-1 || i >= 0 && b[0] != '\r' {

@@ -252,6 +252,20 @@ func TestNotSafe(t *testing.T) {
 	}
 }
 
+// TestRepairALongList: a chunk is read again for all its objects at once; one by one this would take minutes.
+func TestRepairALongList(t *testing.T) {
+	const items = 2000
+	var text strings.Builder
+	text.WriteString("apiVersion: v1\nkind: List\nitems:\n")
+	for i := range items {
+		fmt.Fprintf(&text, "- apiVersion: v1\n  kind: Pod\n  metadata: {name: p%d}\n  spec: {containers: [{name: app, image: i, readinessProbe: {exec: {command: [x]}, timeoutSeconds: 1}}]}\n", i)
+	}
+	out, repaired, problems := Repair("test", []byte(text.String()), plans(t)["default"])
+	if len(repaired) != items || len(problems) > 0 || strings.Count(string(out), "timeoutSeconds: 5") != items {
+		t.Errorf("%d repaired, %v", len(repaired), problems)
+	}
+}
+
 // TestOddLineEnds: what ends a line only in YAML shifts no line that editors count.
 func TestOddLineEnds(t *testing.T) {
 	for _, odd := range []string{"", "\u0085", "\u2028", "\r"} {

@@ -32,27 +32,55 @@ func Repair(file string, text []byte, plan *rules.Plan) (out []byte, repaired []
 	for chunk := range chunks(file, text) {
 		docs, errs := Parse(chunk)
 		problems = append(problems, errs...)
-		fixed := chunk.Text
-		var edits []edit
+		var all []repair
 		for _, doc := range docs {
 			if doc.Object == nil {
 				continue
 			}
-			r, more, problem := doc.repair(plan)
-			switch {
-			case problem != nil:
+			r, problem := doc.repair(plan)
+			if problem != nil {
 				problems = append(problems, *problem)
-			case len(more) > 0:
-				edits = append(edits, more...)
-				repaired = append(repaired, *r)
+			} else if r != nil {
+				all = append(all, *r)
 			}
 		}
-		if len(edits) > 0 {
-			fixed = splice(chunk.Text, edits)
+		// All at once, and only where that goes wrong one by one: each look reads the whole chunk.
+		if !verify(chunk, all) {
+			all = slices.DeleteFunc(all, func(r repair) bool {
+				safe := verify(chunk, []repair{r})
+				if !safe {
+					problems = append(problems, *r.unsafe(r.doc.chunk.Line+bytes.Count(chunk.Text[:r.edits[0].offset], []byte("\n")),
+						"its text cannot be changed without changing something else: do it by hand"))
+				}
+				return !safe
+			})
 		}
-		out = append(out, fixed...)
+		out = append(out, splice(chunk.Text, all)...)
+		for _, r := range all {
+			repaired = append(repaired, Repaired{Line: r.doc.Line, Kind: r.doc.Kind, Name: r.doc.Name(), Fixed: r.fixed})
+		}
 	}
 	return out, repaired, problems
+}
+
+// repair is what fixes one object: operations, and the edits of the text that make them.
+type repair struct {
+	doc   *Document
+	fixed []rules.Fixed
+	ops   []rules.Operation
+	edits []edit
+}
+
+// unsafe says why and where the object is left to people.
+func (r *repair) unsafe(line int, reason string) *Problem {
+	var ids []string
+	for _, f := range r.fixed {
+		if !slices.Contains(ids, f.Rule.ID) {
+			ids = append(ids, f.Rule.ID)
+		}
+	}
+	return &Problem{File: r.doc.File, Line: line, Unsafe: true,
+		Text: fmt.Sprintf("%s %s is not fixed (%s): %s", r.doc.Kind, r.doc.Name(), strings.Join(ids, ", "), reason)}
 }
 
 // chunks are the parts of a text that make it up when joined, the byte order mark with the first.
@@ -109,8 +137,11 @@ type edit struct {
 	text           string
 }
 
-func splice(text []byte, edits []edit) []byte {
-	edits = slices.Clone(edits)
+func splice(text []byte, repairs []repair) []byte {
+	var edits []edit
+	for _, r := range repairs {
+		edits = append(edits, r.edits...)
+	}
 	// Of two insertions at one place the first comes first.
 	slices.SortStableFunc(edits, func(a, b edit) int { return a.offset - b.offset })
 	out := make([]byte, 0, len(text)+256)
@@ -123,49 +154,36 @@ func splice(text []byte, edits []edit) []byte {
 	return append(out, text[at:]...)
 }
 
-// repair works out the edits that fix an object, and makes sure that they do just that.
-func (d *Document) repair(plan *rules.Plan) (*Repaired, []edit, *Problem) {
+// repair works out the edits that fix an object; nil where there is nothing to fix.
+func (d *Document) repair(plan *rules.Plan) (*repair, *Problem) {
 	object := d.Object.DeepCopyObject().(rules.Object)
 	rules.Default(object)
 	if invalid := rules.Invalid(object); len(invalid) > 0 {
-		return nil, nil, d.Refused(invalid[0])
+		return nil, d.Refused(invalid[0])
 	}
 	subject, ok := rules.SubjectOf(object)
 	if !ok {
-		return nil, nil, nil
+		return nil, nil
 	}
 	result := rules.Vet(subject, plan)
 	if plan.Dry() || len(result.Fixed) == 0 {
-		return nil, nil, nil
+		return nil, nil
 	}
-	ops := rules.Patch(subject.Spec, result.Spec, &metav1.ObjectMeta{}, result.Fixed)
-	ops = ops[:len(ops)-1] // the annotation is for pods in a cluster
+	r := &repair{doc: d, fixed: result.Fixed, ops: rules.Patch(subject.Spec, result.Spec, &metav1.ObjectMeta{}, result.Fixed)}
+	r.ops = r.ops[:len(r.ops)-1] // the annotation is for pods in a cluster
 	base := strings.TrimSuffix(subject.Path(), "spec")
-	fail := func(line int, reason string) *Problem {
-		var ids []string
-		for _, f := range result.Fixed {
-			if !slices.Contains(ids, f.Rule.ID) {
-				ids = append(ids, f.Rule.ID)
-			}
+	for i := range r.ops {
+		if probe, ok := r.ops[i].Value.(*corev1.Probe); ok {
+			r.ops[i].Value = withoutDefaults(probe)
 		}
-		return &Problem{File: d.File, Line: line, Unsafe: true, Text: fmt.Sprintf("%s %s is not fixed (%s): %s", d.Kind, d.Name(), strings.Join(ids, ", "), reason)}
-	}
-	var edits []edit
-	for i := range ops {
-		if probe, ok := ops[i].Value.(*corev1.Probe); ok {
-			ops[i].Value = withoutDefaults(probe)
-		}
-		ops[i].Path = "/" + strings.ReplaceAll(base, ".", "/") + strings.TrimPrefix(ops[i].Path, "/")
-		e, line, reason := d.edit(ops[i])
+		r.ops[i].Path = "/" + strings.ReplaceAll(base, ".", "/") + strings.TrimPrefix(r.ops[i].Path, "/")
+		e, line, reason := d.edit(r.ops[i])
 		if reason != "" {
-			return nil, nil, fail(line, reason)
+			return nil, r.unsafe(line, reason)
 		}
-		edits = append(edits, e)
+		r.edits = append(r.edits, e)
 	}
-	if reason := d.verify(ops, edits); reason != "" {
-		return nil, nil, fail(d.chunk.Line+bytes.Count(d.text[:edits[0].offset], []byte("\n")), reason)
-	}
-	return &Repaired{Line: d.Line, Kind: d.Kind, Name: d.Name(), Fixed: result.Fixed}, edits, nil
+	return r, nil
 }
 
 // Refused says of the object that the API server refuses it.
@@ -244,7 +262,7 @@ func (d *Document) replace(value *yaml.Node, key string, to any) (edit, int, str
 		return edit{}, line, key + " is written without a value: remove it"
 	}
 	offset, ok := d.offset(value)
-	if value.Kind != yaml.ScalarNode || !ok || value.Value == "" || !bytes.HasPrefix(d.text[offset:], []byte(value.Value)) {
+	if value.Kind != yaml.ScalarNode || !ok || value.Value == "" || !bytes.HasPrefix(d.chunk.Text[offset:], []byte(value.Value)) {
 		return edit{}, line, key + " is not a plain number: write it as one"
 	}
 	return edit{offset, len(value.Value), fmt.Sprint(to)}, 0, ""
@@ -266,7 +284,7 @@ func (d *Document) insert(parent *yaml.Node, key string, value any) (edit, int, 
 	flow := parent.Style&yaml.FlowStyle != 0
 	if len(parent.Content) == 0 {
 		offset, ok := d.offset(parent)
-		if !ok || d.text[offset] != '{' {
+		if !ok || d.chunk.Text[offset] != '{' {
 			return edit{}, line, "an empty place: write the field there by hand"
 		}
 		return edit{offset + 1, 0, d.flow(key, value)}, 0, ""
@@ -276,20 +294,20 @@ func (d *Document) insert(parent *yaml.Node, key string, value any) (edit, int, 
 	if !ok || at.Tag == "!!merge" {
 		return edit{}, line, "no key to put " + key + " before: write it by hand"
 	}
-	start := bytes.LastIndexByte(d.text[:offset], '\n') + 1
-	end := len(d.text)
-	if i := bytes.IndexByte(d.text[offset:], '\n'); i >= 0 {
+	start := bytes.LastIndexByte(d.chunk.Text[:offset], '\n') + 1
+	end := len(d.chunk.Text)
+	if i := bytes.IndexByte(d.chunk.Text[offset:], '\n'); i >= 0 {
 		end = offset + i
 	}
-	if bytes.Contains(d.text[start:end], []byte("{{")) {
+	if bytes.Contains(d.chunk.Text[start:end], []byte("{{")) {
 		return edit{}, d.chunk.line(at), "the line is a template's: render it first"
 	}
 	newline := "\n"
-	if end > 0 && end < len(d.text) && d.text[end-1] == '\r' {
+	if end > 0 && end < len(d.chunk.Text) && d.chunk.Text[end-1] == '\r' {
 		newline = "\r\n"
 	}
 	indent := strings.Repeat(" ", at.Column-1)
-	alone := len(bytes.TrimLeft(d.text[start:offset], " ")) == 0 // nothing but spaces before the key
+	alone := len(bytes.TrimLeft(d.chunk.Text[start:offset], " ")) == 0 // nothing but spaces before the key
 	switch {
 	case flow && alone:
 		return edit{offset, 0, strings.ReplaceAll(d.flow(key, value), "\n", newline+indent) + "," + newline + indent}, 0, ""
@@ -326,8 +344,8 @@ func (d *Document) neighbour(parent *yaml.Node, key string) *yaml.Node {
 // aboveComments moves a line's start up over the comments that belong to it.
 func (d *Document) aboveComments(start int, indent string) int {
 	for start > 0 {
-		above := bytes.LastIndexByte(d.text[:start-1], '\n') + 1
-		if !bytes.HasPrefix(d.text[above:start], []byte(indent+"#")) {
+		above := bytes.LastIndexByte(d.chunk.Text[:start-1], '\n') + 1
+		if !bytes.HasPrefix(d.chunk.Text[above:start], []byte(indent+"#")) {
 			break
 		}
 		start = above
@@ -341,7 +359,7 @@ func (d *Document) flow(key string, value any) string {
 	if err != nil {
 		return ""
 	}
-	if d.json {
+	if d.chunk.JSON {
 		return fmt.Sprintf("%q: %s", key, text)
 	}
 	var doc yaml.Node
@@ -368,16 +386,16 @@ func unquote(n *yaml.Node) {
 func (d *Document) offset(n *yaml.Node) (int, bool) {
 	offset := d.chunk.start(n.Line)
 	if n.Line == 1 {
-		offset += len(d.text) - len(bytes.TrimPrefix(d.text, bom))
+		offset += len(d.chunk.Text) - len(bytes.TrimPrefix(d.chunk.Text, bom))
 	}
 	for range n.Column - 1 {
-		if offset >= len(d.text) {
+		if offset >= len(d.chunk.Text) {
 			return 0, false
 		}
-		_, size := utf8.DecodeRune(d.text[offset:])
+		_, size := utf8.DecodeRune(d.chunk.Text[offset:])
 		offset += size
 	}
-	return offset, offset < len(d.text)
+	return offset, offset < len(d.chunk.Text)
 }
 
 // ordered puts a probe's handler before its numbers, as people write them; the library sorts by name.
@@ -401,43 +419,47 @@ func ordered(block []byte) []byte {
 	return bytes.Join(append(append(lines[:1:1], handlers...), numbers...), nil)
 }
 
-// verify reads the spliced text again: the object must be what the operations make of it, and every other object
-// in the chunk what it was.
-func (d *Document) verify(ops []rules.Operation, edits []edit) string {
-	const unsafe = "its text cannot be changed without changing something else: do it by hand"
-	was, err := parseNode(Chunk{Text: d.text, Line: 1, JSON: d.json})
-	if err != nil {
-		return unsafe
+// verify reads the spliced chunk again: each repaired object must be what its operations make of it, and every
+// other object what it was.
+func verify(c Chunk, repairs []repair) bool {
+	if len(repairs) == 0 {
+		return true
 	}
-	is, err := parseNode(Chunk{Text: splice(d.text, edits), Line: 1, JSON: d.json})
-	if err != nil {
-		return unsafe
+	was, problem := parseNode(c)
+	if problem != nil {
+		return false
 	}
-	before, after := objects(was), objects(is)
-	if len(before) != len(after) || d.index >= len(before) {
-		return unsafe
+	is, problem := parseNode(Chunk{Text: splice(c.Text, repairs), Line: 1, JSON: c.JSON})
+	if problem != nil {
+		return false
 	}
-	for i := range before {
-		text := before[i]
-		if i == d.index {
-			raw, err := json.Marshal(ops)
-			if err != nil {
-				return unsafe
-			}
-			patch, err := jsonpatch.DecodePatch(raw)
-			if err != nil {
-				return unsafe
-			}
-			if text, err = patch.Apply(text); err != nil {
-				return unsafe
-			}
+	want, got := objects(was), objects(is)
+	if len(want) != len(got) {
+		return false
+	}
+	for _, r := range repairs {
+		if r.doc.index >= len(want) {
+			return false
 		}
+		raw, err := json.Marshal(r.ops)
+		if err != nil {
+			return false
+		}
+		patch, err := jsonpatch.DecodePatch(raw)
+		if err != nil {
+			return false
+		}
+		if want[r.doc.index], err = patch.Apply(want[r.doc.index]); err != nil {
+			return false
+		}
+	}
+	for i := range want {
 		var w, g any
-		if json.Unmarshal(text, &w) != nil || json.Unmarshal(after[i], &g) != nil || !reflect.DeepEqual(w, g) {
-			return unsafe
+		if json.Unmarshal(want[i], &w) != nil || json.Unmarshal(got[i], &g) != nil || !reflect.DeepEqual(w, g) {
+			return false
 		}
 	}
-	return ""
+	return true
 }
 
 // objects are the objects of a tree as JSON, those of a List one by one.

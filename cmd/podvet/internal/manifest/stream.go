@@ -23,6 +23,8 @@ type Chunk struct {
 	Line int // of its first byte, from 1
 	Text []byte
 	JSON bool
+
+	odd bool // ends lines as only YAML does; Parse finds out
 }
 
 // Problem is input that cannot be used, and where.
