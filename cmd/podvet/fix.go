@@ -73,7 +73,7 @@ func (f *fixer) file(name string, stdin io.Reader, repair func([]byte) ([]byte, 
 	text, err := io.ReadAll(r)
 	_ = r.Close() // it was only read
 	if err != nil {
-		f.problem(manifest.Problem{File: manifest.Name(name), Text: "cannot be read: " + err.Error()})
+		f.problem(manifest.Unreadable(manifest.Name(name), 0, err))
 		return
 	}
 	fixed, repaired, problems := repair(text)

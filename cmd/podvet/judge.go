@@ -55,18 +55,16 @@ func judgeAll(args []string, stdin io.Reader, p *policy.Policy, progress func())
 			return true
 		}, problem)
 	}()
-	var items []item
+	found := newFindings()
 	var problems []manifest.Problem
 	for r := range queue {
 		for _, one := range <-r {
 			problems = append(problems, one.problems...)
-			if one.self.kind != "" {
-				items = append(items, one)
-			}
+			found.add(one)
 		}
 		progress()
 	}
-	return fold(items), problems
+	return found.report(), problems
 }
 
 func readFile(name string, stdin io.Reader, chunk func(manifest.Chunk), problem func(manifest.Problem)) {
@@ -145,26 +143,4 @@ func judgeDocument(doc *manifest.Document, p *policy.Policy) item {
 		one.subject.Owner = last.kind + "/" + last.name
 	}
 	return one
-}
-
-// fold passes over what is not podvet's to judge, and what an owner in the same input stands for.
-func fold(items []item) *report.Report {
-	present := map[ref]bool{}
-	for _, one := range items {
-		present[one.self] = true
-	}
-	var subjects []*report.Subject
-	passedOver := 0
-	for _, one := range items {
-		owned := false
-		for _, owner := range one.owners {
-			owned = owned || present[owner]
-		}
-		if one.subject == nil || owned {
-			passedOver++
-			continue
-		}
-		subjects = append(subjects, one.subject)
-	}
-	return report.New(subjects, passedOver)
 }

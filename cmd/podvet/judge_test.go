@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,7 +34,7 @@ func TestLargeInput(t *testing.T) {
 	if found.Summary.Subjects != documents || len(problems) > 0 || told != documents {
 		t.Errorf("%+v %v, %d documents told", found.Summary, problems, told)
 	}
-	for i, s := range found.Subjects { // in the order of the input, at their lines
+	for i, s := range slices.Collect(found.Subjects) { // in the order of the input, at their lines
 		if s.Line != 5*i+2 {
 			t.Fatalf("subject %d is at line %d", i, s.Line)
 		}
@@ -59,9 +61,34 @@ func TestLargeList(t *testing.T) {
 	if found.Summary.Subjects != items || len(problems) > 0 {
 		t.Fatalf("%+v %v", found.Summary, problems)
 	}
-	for i, s := range found.Subjects {
+	for i, s := range slices.Collect(found.Subjects) {
 		if s.Name != fmt.Sprintf("p-%d", i) || s.Line != 2*i+4 || s.Findings[0].Line != 2*i+5 {
 			t.Fatalf("subject %d: %s at line %d, its finding at %d", i, s.Name, s.Line, s.Findings[0].Line)
 		}
+	}
+}
+
+// TestLittleIsHeld: what is kept of an object until the end is nothing beside its text.
+func TestLittleIsHeld(t *testing.T) {
+	held := func(documents int) uint64 {
+		reader, writer := io.Pipe()
+		go func() {
+			for range documents {
+				_, _ = io.WriteString(writer, "---\n"+onePod)
+			}
+			_ = writer.Close()
+		}()
+		found, problems := judgeAll([]string{"-"}, reader, policy.Default(), func() {})
+		var after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		if found.Summary.Subjects != documents || len(problems) > 0 {
+			t.Fatalf("%+v %v", found.Summary, problems)
+		}
+		return after.HeapAlloc
+	}
+	few, many := held(1000), held(21_000)
+	if perDocument := (float64(many) - float64(few)) / 20_000; perDocument > 40 {
+		t.Errorf("%.0f bytes are held for each document", perDocument)
 	}
 }

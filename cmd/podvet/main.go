@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -37,14 +38,25 @@ func run(args []string) int {
 	}
 	switch err.(type) { //nolint:errorlint // only where they are all there is to say
 	case policy.Errors, problemList:
-		fmt.Fprintln(os.Stderr, err) // each line starts with its place
+		say(err.Error()) // each line starts with its place
 	default:
 		if errors.Is(err, errFound) {
 			return exitFound
 		}
-		fmt.Fprintln(os.Stderr, "podvet: "+err.Error())
+		say("podvet: " + err.Error())
 	}
 	return exitFailed
+}
+
+// say writes errors to standard error, on a terminal wrapped to its width.
+func say(text string) {
+	width := terminal(os.Stderr).Width
+	for line := range strings.Lines(text + "\n") {
+		if width > 0 {
+			line = wrap(line, width, "  ")
+		}
+		fmt.Fprint(os.Stderr, line)
+	}
 }
 
 func newRoot(name string) *cobra.Command {

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -34,7 +35,7 @@ func Files(args []string, yield func(name string) bool, problem func(Problem)) {
 		}
 		info, err := os.Stat(arg)
 		if err != nil {
-			problem(Problem{File: arg, Text: "cannot be read: " + reason(err)})
+			problem(Unreadable(arg, 0, err))
 			continue
 		}
 		if !info.IsDir() {
@@ -54,7 +55,7 @@ func folder(root string, yield func(string) bool, problem func(Problem)) bool {
 	_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
-			problem(Problem{File: path, Text: "cannot be read: " + reason(err)})
+			problem(Unreadable(path, 0, err))
 			found++ // that nothing is there cannot be said
 			return nil
 		case entry.IsDir() || !isManifest(path):
@@ -92,15 +93,16 @@ func Open(name string, stdin io.Reader) (io.ReadCloser, error) {
 	}
 	file, err := os.Open(name)
 	if err != nil {
-		return nil, Problem{File: Name(name), Text: "cannot be read: " + reason(err)}
+		return nil, Unreadable(Name(name), 0, err)
 	}
 	return file, nil
 }
 
-// reason is what the system says, without the path, which stands before it already.
-func reason(err error) string {
-	if pathError, ok := err.(*fs.PathError); ok { //nolint:errorlint // as the os package returns it
-		return pathError.Err.Error()
+// Unreadable is the problem of a file that fails at a line, 0 for none. The system's own reason names the path,
+// which stands before it already.
+func Unreadable(file string, line int, err error) Problem {
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pathError.Err
 	}
-	return err.Error()
+	return Problem{File: file, Line: line, Text: "cannot be read: " + err.Error()}
 }

@@ -66,7 +66,7 @@ func Split(file string, r io.Reader, yield func(Chunk, error) bool) {
 }
 
 func unreadable(file string, line int, err error) Problem {
-	return Problem{File: file, Line: line, Text: "cannot be read: " + err.Error()}
+	return Unreadable(file, line, err)
 }
 
 // looksLikeJSON: a brace or bracket, and then a quote, another of them or the end. That may still be YAML's flow

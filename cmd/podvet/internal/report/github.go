@@ -18,21 +18,25 @@ var (
 )
 
 // github writes workflow commands, which GitHub Actions shows at the lines of a pull request.
-func (r *Report) github(w io.Writer) error {
-	var out strings.Builder
-	for _, s := range r.Subjects {
+func (r *Report) github(out io.Writer) error {
+	for s := range r.Subjects {
 		for _, f := range s.Findings {
 			place := "file=" + escapeProperty.Replace(s.File)
 			if f.Line > 0 {
 				place += fmt.Sprintf(",line=%d", f.Line)
 			}
-			fmt.Fprintf(&out, "::%s %s,title=%s::%s\n", annotations[f.Level], place,
+			_, err := fmt.Fprintf(out, "::%s %s,title=%s::%s\n", annotations[f.Level], place,
 				escapeProperty.Replace("podvet: "+s.title()), escapeMessage.Replace(f.Message))
+			if err != nil {
+				return err
+			}
 		}
 	}
 	for _, p := range r.Problems {
-		fmt.Fprintf(&out, "::error file=%s,line=%d,title=podvet%%3A invalid input::%s\n", escapeProperty.Replace(p.File), max(p.Line, 1), escapeMessage.Replace(p.Text))
+		_, err := fmt.Fprintf(out, "::error file=%s,line=%d,title=podvet%%3A invalid input::%s\n", escapeProperty.Replace(p.File), max(p.Line, 1), escapeMessage.Replace(p.Text))
+		if err != nil {
+			return err
+		}
 	}
-	_, err := io.WriteString(w, out.String())
-	return err
+	return nil
 }

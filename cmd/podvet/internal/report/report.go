@@ -2,20 +2,22 @@
 package report
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
+	"strconv"
+	"strings"
 
 	"github.com/podvet/podvet/rules"
 )
 
 // Report is what was found. Its JSON form is a contract: fields may be added, never renamed.
 type Report struct {
-	APIVersion string     `json:"apiVersion"`
-	Kind       string     `json:"kind"`
-	Summary    Summary    `json:"summary"`
-	Subjects   []*Subject `json:"subjects"`
-	Problems   []Problem  `json:"problems,omitempty"`
+	Summary  Summary
+	Subjects iter.Seq[*Subject] // in the order of the input; may be read more than once
+	Problems []Problem
 }
 
 // Problem is input that could not be used.
@@ -64,27 +66,29 @@ type Fixed struct {
 	Container string `json:"container"`
 }
 
-// New makes a report of subjects.
-func New(subjects []*Subject, passedOver int) *Report {
-	r := &Report{APIVersion: "podvet.dev/v1alpha1", Kind: "Report", Subjects: subjects,
-		Summary: Summary{Subjects: len(subjects), PassedOver: passedOver}}
-	if subjects == nil {
-		r.Subjects = []*Subject{}
-	}
-	for _, s := range subjects {
-		for _, f := range s.Findings {
-			switch f.Level {
-			case rules.Deny:
-				r.Summary.Deny++
-			case rules.Warn:
-				r.Summary.Warn++
-			case rules.Audit:
-				r.Summary.Audit++
-			case rules.Off:
-			}
+// Count adds a subject and its findings.
+func (s *Summary) Count(subject *Subject) {
+	s.Subjects++
+	for _, f := range subject.Findings {
+		switch f.Level {
+		case rules.Deny:
+			s.Deny++
+		case rules.Warn:
+			s.Warn++
+		case rules.Audit:
+			s.Audit++
+		case rules.Off:
 		}
 	}
-	return r
+}
+
+// Add adds the counts of another summary.
+func (s *Summary) Add(other Summary) {
+	s.Subjects += other.Subjects
+	s.Deny += other.Deny
+	s.Warn += other.Warn
+	s.Audit += other.Audit
+	s.PassedOver += other.PassedOver
 }
 
 // Options are how to write a report.
@@ -97,28 +101,76 @@ type Options struct {
 // Formats are the names that Write takes.
 var Formats = []string{"text", "json", "sarif", "junit", "github"}
 
-// Write writes the report in a format.
+// Write writes the report in a format, subject by subject: no more than one is held.
 func (r *Report) Write(w io.Writer, format string, o Options) error {
+	out := bufio.NewWriter(w)
+	var err error
 	switch format {
 	case "text":
-		return r.text(w, o)
+		err = r.text(out, o)
 	case "json":
-		return writeJSON(w, r)
+		err = r.json(out)
 	case "sarif":
-		return writeJSON(w, r.sarif(o))
+		err = r.sarif(out, o)
 	case "junit":
-		return r.junit(w)
+		err = r.junit(out)
 	case "github":
-		return r.github(w)
+		err = r.github(out)
+	default:
+		err = fmt.Errorf("no format %q", format)
 	}
-	return fmt.Errorf("no format %q", format)
+	if err != nil {
+		return err
+	}
+	return out.Flush()
 }
 
-func writeJSON(w io.Writer, v any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
+func (r *Report) json(w io.Writer) error {
+	return writeJSON(w, struct {
+		APIVersion string     `json:"apiVersion"`
+		Kind       string     `json:"kind"`
+		Summary    Summary    `json:"summary"`
+		Subjects   []struct{} `json:"subjects"`
+		Problems   []Problem  `json:"problems,omitempty"`
+	}{"podvet.dev/v1alpha1", "Report", r.Summary, []struct{}{}, r.Problems}, "subjects", func(yield func(any) bool) {
+		r.Subjects(func(s *Subject) bool { return yield(s) })
+	})
+}
+
+// writeJSON writes a document with the items in the place of its one empty list of that name.
+func writeJSON(w io.Writer, document any, list string, items iter.Seq[any]) error {
+	text, err := marshal(document, "")
+	if err != nil {
+		return err
+	}
+	key := strconv.Quote(list) + ": ["
+	before, after, _ := strings.Cut(text, key+"]")
+	indent := before[strings.LastIndexByte(before, '\n')+1:]
+	if _, err := io.WriteString(w, before+key); err != nil {
+		return err
+	}
+	separator, end := "\n", ""
+	for item := range items {
+		text, err := marshal(item, indent+"  ")
+		if err != nil {
+			return err
+		}
+		if _, err := io.WriteString(w, separator+indent+"  "+text); err != nil {
+			return err
+		}
+		separator, end = ",\n", "\n"+indent
+	}
+	_, err = io.WriteString(w, end+"]"+after+"\n")
+	return err
+}
+
+func marshal(v any, prefix string) (string, error) {
+	var out strings.Builder
+	encoder := json.NewEncoder(&out)
+	encoder.SetIndent(prefix, "  ")
 	encoder.SetEscapeHTML(false)
-	return encoder.Encode(v)
+	err := encoder.Encode(v)
+	return strings.TrimSuffix(out.String(), "\n"), err
 }
 
 // title names a subject.

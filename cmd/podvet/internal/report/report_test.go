@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,18 +17,25 @@ import (
 	"github.com/podvet/podvet/rules"
 )
 
+func reportOf(passedOver int, subjects ...*Subject) *Report {
+	r := &Report{Summary: Summary{PassedOver: passedOver}, Subjects: slices.Values(subjects)}
+	for _, s := range subjects {
+		r.Summary.Count(s)
+	}
+	return r
+}
+
 func sample() *Report {
-	return New([]*Subject{
-		{File: "deploy/web.yaml", Line: 3, APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "web",
+	return reportOf(2,
+		&Subject{File: "deploy/web.yaml", Line: 3, APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "web",
 			Findings: []Finding{
 				{Rule: "probe-port-unresolved", Level: rules.Deny, Container: "app", Path: "spec.template.spec.containers[0].startupProbe.httpGet.port", Line: 17,
 					Message: `container "app": startupProbe names port "x", which is not declared: it errs for ever and is never started: declare it here or write a number [probe-port-unresolved]`},
 				{Rule: "no-readiness-probe", Level: rules.Warn, Container: "app", Path: "spec.template.spec.containers[0]", Line: 12, Message: "100% a, b: <c> [no-readiness-probe]"},
 			}, Fixed: []Fixed{{"no-startup-probe", "app"}}},
-		{File: "deploy/web.yaml", Line: 40, APIVersion: "v1", Kind: "Pod", Name: "p",
+		&Subject{File: "deploy/web.yaml", Line: 40, APIVersion: "v1", Kind: "Pod", Name: "p",
 			Findings: []Finding{{Rule: "bare-pod", Level: rules.Audit, Path: "spec", Message: "nothing recreates it [bare-pod]"}}},
-		{File: "ä b.yaml", Line: 1, APIVersion: "batch/v1", Kind: "Job", Name: "sound", Findings: []Finding{}},
-	}, 2)
+		&Subject{File: "ä b.yaml", Line: 1, APIVersion: "batch/v1", Kind: "Job", Name: "sound", Findings: []Finding{}})
 }
 
 func write(t *testing.T, r *Report, format string, o Options) string {
@@ -72,7 +81,7 @@ func TestPodsOfOneOwnerAreOneGroup(t *testing.T) {
 		return &Subject{File: "stdin", Kind: "Pod", Namespace: "shop", Name: name, Owner: "Deployment/web", Findings: []Finding{{Rule: "r", Level: rules.Warn, Message: "m [r]"}}}
 	}
 	want := "stdin\n  Deployment shop/web (2 pods)\n           warn   m [r]\n\n2 objects: 0 deny, 2 warn, 0 audit\n"
-	if diff := cmp.Diff(want, write(t, New([]*Subject{pod("a"), pod("b")}, 0), "text", Options{})); diff != "" {
+	if diff := cmp.Diff(want, write(t, reportOf(0, pod("a"), pod("b")), "text", Options{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -99,9 +108,10 @@ func TestSARIF(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := sample()
-	r.Subjects[1].File = filepath.Join(here, "sub", "p.yaml")
-	for name, r := range map[string]*Report{"sample": r, "empty": New(nil, 0)} {
+	subjects := slices.Collect(sample().Subjects)
+	subjects[1].File = filepath.Join(here, "sub", "p.yaml")
+	r := reportOf(0, subjects...)
+	for name, r := range map[string]*Report{"sample": r, "empty": reportOf(0)} {
 		out := write(t, r, "sarif", Options{Version: "v1"})
 		instance, err := jsonschema.UnmarshalJSON(strings.NewReader(out))
 		if err != nil {
@@ -152,11 +162,8 @@ func asJSON(t *testing.T, v any) []byte {
 }
 
 func TestJUnit(t *testing.T) {
-	var got testSuites
-	if err := xml.Unmarshal([]byte(write(t, sample(), "junit", Options{})), &got); err != nil {
-		t.Fatal(err)
-	}
-	if got.Tests != 3 || got.Failures != 1 || len(got.Suites) != 2 || got.Suites[0].Tests != 2 || got.Suites[0].Failures != 1 {
+	got := readJUnit(t, sample())
+	if got.Tests != 3 || got.Failures != 1 || len(got.Suites) != 2 || got.Suites[0].Tests != 2 || got.Suites[0].Failures != 1 || got.Suites[1].Name != "ä b.yaml" {
 		t.Errorf("%+v", got)
 	}
 	web, pod := got.Suites[0].Cases[0], got.Suites[0].Cases[1]
@@ -168,22 +175,52 @@ func TestJUnit(t *testing.T) {
 	}
 }
 
+type junitSuites struct {
+	Tests    int `xml:"tests,attr"`
+	Failures int `xml:"failures,attr"`
+	Errors   int `xml:"errors,attr"`
+	Suites   []struct {
+		Name     string     `xml:"name,attr"`
+		Tests    int        `xml:"tests,attr"`
+		Failures int        `xml:"failures,attr"`
+		Errors   int        `xml:"errors,attr"`
+		Cases    []testCase `xml:"testcase"`
+	} `xml:"testsuite"`
+}
+
+func readJUnit(t *testing.T, r *Report) junitSuites {
+	t.Helper()
+	var got junitSuites
+	if err := xml.Unmarshal([]byte(write(t, r, "junit", Options{})), &got); err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
 // TestInvalidInput is an error where a machine reads the report.
 func TestInvalidInput(t *testing.T) {
-	r := New(nil, 0)
+	r := reportOf(0)
 	r.Problems = []Problem{{"a.yaml", 3, "is not YAML: x, y"}}
 	if got := write(t, r, "github", Options{}); got != "::error file=a.yaml,line=3,title=podvet%3A invalid input::is not YAML: x, y\n" {
 		t.Errorf("github: %s", got)
 	}
-	var suites testSuites
-	if err := xml.Unmarshal([]byte(write(t, r, "junit", Options{})), &suites); err != nil {
-		t.Fatal(err)
-	}
+	suites := readJUnit(t, r)
 	if suites.Tests != 1 || suites.Errors != 1 || suites.Suites[0].Cases[0].Error.Text != "a.yaml:3: is not YAML: x, y" {
 		t.Errorf("junit: %+v", suites)
 	}
 	if got := write(t, r, "json", Options{}); !strings.Contains(got, `"text": "is not YAML: x, y"`) {
 		t.Errorf("json: %s", got)
+	}
+	// Beside subjects: of the same file, and of one with nothing else.
+	r = sample()
+	r.Problems = []Problem{{"none.yaml", 1, "x"}, {"ä b.yaml", 3, "y"}}
+	suites = readJUnit(t, r)
+	var names []string
+	for _, suite := range suites.Suites {
+		names = append(names, fmt.Sprintf("%s %d of %d", suite.Name, suite.Errors, suite.Tests))
+	}
+	if diff := cmp.Diff([]string{"none.yaml 1 of 1", "deploy/web.yaml 0 of 2", "ä b.yaml 1 of 2"}, names); diff != "" || suites.Tests != 5 || suites.Errors != 2 {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"io"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -90,7 +91,7 @@ const (
 
 var sarifLevels = map[rules.Level]string{rules.Deny: "error", rules.Warn: "warning", rules.Audit: "note", rules.Off: "none"}
 
-func (r *Report) sarif(o Options) sarifLog {
+func (r *Report) sarif(w io.Writer, o Options) error {
 	driver := sarifDriver{Name: "podvet", Version: o.Version, InformationURI: homepage}
 	index := map[string]int{}
 	for i, rule := range rules.Catalogue() {
@@ -102,19 +103,25 @@ func (r *Report) sarif(o Options) sarifLog {
 			Configuration: sarifConfiguration{sarifLevels[rule.Levels[rules.Recommended]]},
 		})
 	}
-	results := []sarifResult{}
-	for _, s := range r.Subjects {
-		for _, f := range s.Findings {
-			location := sarifLocation{Physical: sarifPhysical{Artifact: sarifArtifact{relativeURI(s.File)}},
-				Logical: []sarifLogical{{strings.ReplaceAll(s.title(), " ", "/") + "/" + f.Path}}}
-			if f.Line > 0 {
-				location.Physical.Region = &sarifRegion{f.Line}
+	log := sarifLog{Schema: schema, Version: "2.1.0", Runs: []sarifRun{{Tool: sarifTool{driver}, Results: []sarifResult{}}}}
+	return writeJSON(w, log, "results", func(yield func(any) bool) {
+		for s := range r.Subjects {
+			for _, f := range s.Findings {
+				if !yield(resultOf(s, f, index[f.Rule])) {
+					return
+				}
 			}
-			results = append(results, sarifResult{RuleID: f.Rule, RuleIndex: index[f.Rule], Level: sarifLevels[f.Level],
-				Message: sarifText{f.Message}, Locations: []sarifLocation{location}})
 		}
+	})
+}
+
+func resultOf(s *Subject, f Finding, index int) sarifResult {
+	location := sarifLocation{Physical: sarifPhysical{Artifact: sarifArtifact{relativeURI(s.File)}},
+		Logical: []sarifLogical{{strings.ReplaceAll(s.title(), " ", "/") + "/" + f.Path}}}
+	if f.Line > 0 {
+		location.Physical.Region = &sarifRegion{f.Line}
 	}
-	return sarifLog{Schema: schema, Version: "2.1.0", Runs: []sarifRun{{Tool: sarifTool{driver}, Results: results}}}
+	return sarifResult{RuleID: f.Rule, RuleIndex: index, Level: sarifLevels[f.Level], Message: sarifText{f.Message}, Locations: []sarifLocation{location}}
 }
 
 // relativeURI is the file as code scanning finds it in the repository: relative where it can be, with slashes.

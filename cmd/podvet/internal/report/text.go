@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+	"unique"
 
 	"github.com/podvet/podvet/rules"
 )
@@ -18,67 +19,84 @@ const (
 	plain = "\x1b[0m"
 )
 
-// text groups by file and object. Pods of one owner that was not there itself are one object.
-func (r *Report) text(w io.Writer, o Options) error {
-	var out strings.Builder
-	file := ""
-	for _, group := range r.groups() {
-		if len(group.findings) == 0 {
+// text groups by file and object. Pods of one owner that was not there itself are one object, at the place of
+// the first of them.
+func (r *Report) text(out io.Writer, o Options) error {
+	owners := map[string]*group{}
+	for s := range r.Subjects {
+		if key := ownerKey(s); key != "" {
+			if owners[key] == nil {
+				owners[key] = &group{}
+			}
+			owners[key].add(s)
+		}
+	}
+	file, text := "", strings.Builder{}
+	for s := range r.Subjects {
+		title, findings := s.title(), s.Findings
+		if key := ownerKey(s); key != "" {
+			if owners[key].written {
+				continue
+			}
+			owners[key].written = true
+			title, findings = owners[key].title(s), owners[key].findings
+		}
+		if len(findings) == 0 {
 			continue
 		}
-		if group.file != file {
+		text.Reset()
+		if s.File != file {
 			if file != "" {
-				out.WriteByte('\n')
+				text.WriteByte('\n')
 			}
-			out.WriteString(paint(o, bold, group.file) + "\n")
-			file = group.file
+			text.WriteString(paint(o, bold, s.File) + "\n")
+			file = s.File
 		}
-		fmt.Fprintf(&out, "  %s\n", group.title)
-		for _, f := range group.findings {
-			writeFinding(&out, f, o)
+		fmt.Fprintf(&text, "  %s\n", title)
+		for _, f := range findings {
+			writeFinding(&text, f, o)
+		}
+		if _, err := io.WriteString(out, text.String()); err != nil {
+			return err
 		}
 	}
+	end := r.Summary.String() + "\n"
 	if file != "" {
-		out.WriteByte('\n')
+		end = "\n" + end
 	}
-	out.WriteString(r.Summary.String() + "\n")
-	_, err := io.WriteString(w, out.String())
+	_, err := io.WriteString(out, end)
 	return err
 }
 
+// group is the pods of one owner, with each finding once.
 type group struct {
-	file, title string
-	findings    []Finding
-	pods        int
+	pods     int
+	findings []Finding
+	written  bool
 }
 
-// groups puts the findings of one owner's pods together, each once.
-func (r *Report) groups() []*group {
-	var all []*group
-	byOwner := map[string]*group{}
-	for _, s := range r.Subjects {
-		if s.Owner == "" || s.Kind != "Pod" {
-			all = append(all, &group{file: s.File, title: s.title(), findings: s.Findings})
-			continue
-		}
-		key := s.File + " " + s.Namespace + "/" + s.Owner
-		g := byOwner[key]
-		if g == nil {
-			g = &group{file: s.File}
-			byOwner[key] = g
-			all = append(all, g)
-		}
-		g.pods++
-		kind, name, _ := strings.Cut(s.Owner, "/")
-		owner := Subject{Kind: kind, Namespace: s.Namespace, Name: name}
-		g.title = fmt.Sprintf("%s (%s)", owner.title(), plural(g.pods, "pod"))
-		for _, f := range s.Findings {
-			if !containsMessage(g.findings, f) {
-				g.findings = append(g.findings, f)
-			}
+// ownerKey tells the pods of one owner in one file from others, "" for what has none.
+func ownerKey(s *Subject) string {
+	if s.Owner == "" || s.Kind != "Pod" {
+		return ""
+	}
+	return s.File + " " + s.Namespace + "/" + s.Owner
+}
+
+func (g *group) add(s *Subject) {
+	g.pods++
+	for _, f := range s.Findings {
+		if !containsMessage(g.findings, f) {
+			// All that is written of it, and each text once: a cluster has many owners with the same defects.
+			g.findings = append(g.findings, Finding{Level: f.Level, Line: f.Line, Message: unique.Make(f.Message).Value()})
 		}
 	}
-	return all
+}
+
+func (g *group) title(s *Subject) string {
+	kind, name, _ := strings.Cut(s.Owner, "/")
+	owner := Subject{Kind: kind, Namespace: s.Namespace, Name: name}
+	return fmt.Sprintf("%s (%s)", owner.title(), plural(g.pods, "pod"))
 }
 
 func containsMessage(list []Finding, f Finding) bool {
