@@ -100,14 +100,13 @@ func (r *Report) suites() []testSuite {
 			last.failures++
 		}
 	}
-	withSubjects := suites
-	suites = nil
+	judged := len(suites)
 	for _, p := range r.Problems {
 		if problems[p.File] != nil {
 			start(p.File)
 		}
 	}
-	return append(suites, withSubjects...)
+	return slices.Concat(suites[judged:], suites[:judged])
 }
 
 func (s testSuite) start(element string) xml.StartElement {
