@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -215,7 +216,7 @@ func fixturePlan(t *testing.T, rule *rules.Rule) *rules.Plan {
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	p, err := policy.Load(file, text)
+	p, err := policy.Load(file, text, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +226,7 @@ func fixturePlan(t *testing.T, rule *rules.Rule) *rules.Plan {
 			settings[i].Fix = rules.NoFix
 		}
 	}
-	return rules.NewPlan(settings, nil, false)
+	return rules.NewPlan(settings, nil, rules.Deny)
 }
 
 func badFixtures(t *testing.T, rule *rules.Rule) []string {

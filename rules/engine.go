@@ -42,7 +42,7 @@ func (r Result) Fixable(f Finding) bool {
 // judges the pod as it is, for nothing will be applied.
 func Vet(s *Subject, plan *Plan) Result {
 	fixed, repaired := Fix(s, plan)
-	if plan.dry {
+	if plan.Dry() {
 		repaired = s
 	}
 	return Result{Findings: Judge(repaired, plan), Fixed: fixed, Spec: repaired.Spec, subject: repaired, plan: plan}
@@ -108,10 +108,14 @@ type Pass struct {
 // the offending field within it, "" where it is absent. The text says what will happen, when, and what to
 // write instead.
 func (p *Pass) Report(field, format string, args ...any) {
-	f := Finding{Rule: p.step.rule, Level: p.step.level, Container: p.containerName(), field: field}
-	if p.plan.capped(p.Container) {
-		f.Level = min(f.Level, Audit)
+	f := Finding{Rule: p.step.rule, Uncapped: p.step.level, Container: p.containerName(), field: field}
+	if p.plan.isInjected(p.Container) {
+		f.Uncapped = min(f.Uncapped, Audit)
 	}
+	if f.Exempt = p.plan.exemption(f.Rule, p.Container); f.Exempt != nil {
+		f.Uncapped = f.Exempt.cap(f.Uncapped)
+	}
+	f.Level = min(f.Uncapped, p.plan.cap)
 	if !p.quiet {
 		f.Text = fmt.Sprintf(format, args...)
 		f.where.spec = p.path
@@ -176,6 +180,9 @@ func (p *Pass) each(r *Rule, do func()) {
 // try runs a fix on a copy, where its rule finds something, and keeps it if it may be kept.
 func (p *Pass) try(fix *step) bool {
 	p.step, p.edited = fix, nil
+	if p.plan.exemption(fix.rule, p.Container) != nil {
+		return false
+	}
 	if fix.check != nil {
 		p.findings = nil
 		if fix.check(p); len(p.findings) == 0 {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
@@ -138,7 +139,7 @@ func TestWhenNothingIsAdded(t *testing.T) {
 		"refused anyway":        {change("{httpGet: {port: http}}", "{httpGet: {port: http, scheme: FTP}}"), "", false},
 		"run to completion":     {sound + ", restartPolicy: OnFailure", "", false},
 	} {
-		p, err := policy.Load("p", []byte("apiVersion: podvet.dev/v1alpha1\nkind: Policy\n"+c.policy))
+		p, err := policy.Load("p", []byte("apiVersion: podvet.dev/v1alpha1\nkind: Policy\n"+c.policy), time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,7 +153,7 @@ func TestWhenNothingIsAdded(t *testing.T) {
 
 // TestFixesSettle: one fix may make room for an earlier one; a second run finds nothing to do.
 func TestFixesSettle(t *testing.T) {
-	p, err := policy.Load("p", []byte("apiVersion: podvet.dev/v1alpha1\nkind: Policy\nrules: {startup-budget-too-short: {fix: true, params: {minSeconds: 600}}, no-startup-probe: {fix: true}}"))
+	p, err := policy.Load("p", []byte("apiVersion: podvet.dev/v1alpha1\nkind: Policy\nrules: {startup-budget-too-short: {fix: true, params: {minSeconds: 600}}, no-startup-probe: {fix: true}}"), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +188,7 @@ func TestLeftAlone(t *testing.T) {
 		}
 	}
 	udp := "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: app, image: i, ports: [{name: http, containerPort: 80, protocol: UDP}]}]}"
-	everything, err := policy.Load("p", []byte(fixEverything))
+	everything, err := policy.Load("p", []byte(fixEverything), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,45 @@ type Plan struct {
 	fixes    []step // in fix order
 	params   []any  // by rule index, with defaults
 	injected []string
-	dry      bool
+	cap      Level
+	exempt   func(*Rule, *Container) *Exemption // nil for none
+}
+
+// Exemption is why a rule does not bite: its findings are recorded at audit, or warn once the exemption has
+// expired, and its fix is not applied.
+type Exemption struct {
+	Reason  string
+	Expired string // the day, 2027-03-01; "" while it holds
+}
+
+// cap lowers the level of an exempted finding. The calendar never refuses a pod.
+func (e *Exemption) cap(level Level) Level {
+	if e.Expired != "" {
+		return min(level, Warn)
+	}
+	return min(level, Audit)
+}
+
+func (e *Exemption) String() string {
+	if e.Expired != "" {
+		return "exemption expired on " + e.Expired
+	}
+	return "exempt: " + truncate(e.Reason, 60)
+}
+
+// Exempting is the plan with exemptions: exempt is asked about each rule and container, nil for the pod, and
+// returns nil where the rule applies.
+func (p *Plan) Exempting(exempt func(*Rule, *Container) *Exemption) *Plan {
+	other := *p
+	other.exempt = exempt
+	return &other
+}
+
+func (p *Plan) exemption(r *Rule, c *Container) *Exemption {
+	if p.exempt == nil {
+		return nil
+	}
+	return p.exempt(r, c)
 }
 
 type step struct {
@@ -59,9 +97,10 @@ func newFix(rule *Rule, asked bool, check, fix func(*Pass)) *step {
 }
 
 // NewPlan binds settings, one for each rule of the catalogue in its order. injected names the containers
-// about which findings are capped at audit. With dry, fixes are worked out but not taken as applied.
-func NewPlan(settings []Setting, injected []string, dry bool) *Plan {
-	plan := &Plan{injected: injected, dry: dry, params: make([]any, len(catalogue))}
+// about which findings are capped at audit. No finding is louder than most; where that is audit, fixes are
+// worked out but not taken as applied.
+func NewPlan(settings []Setting, injected []string, most Level) *Plan {
+	plan := &Plan{injected: injected, cap: most, params: make([]any, len(catalogue))}
 	fixes := make([]step, len(catalogue))
 	for i, rule := range catalogue {
 		s := settings[i]
@@ -91,13 +130,13 @@ func ProfilePlan(profile Profile) *Plan {
 	for i, rule := range catalogue {
 		settings[i] = rule.DefaultSetting(profile)
 	}
-	return NewPlan(settings, DefaultInjected, false)
+	return NewPlan(settings, DefaultInjected, Deny)
 }
 
 // Dry tells whether fixes are only recorded, not applied.
-func (p *Plan) Dry() bool { return p.dry }
+func (p *Plan) Dry() bool { return p.cap == Audit }
 
-func (p *Plan) capped(c *Container) bool {
+func (p *Plan) isInjected(c *Container) bool {
 	return c != nil && slices.Contains(p.injected, c.Name)
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -35,7 +36,7 @@ rules:
 
 func plans(t *testing.T) map[string]*rules.Plan {
 	t.Helper()
-	everything, err := policy.Load("test", []byte(fixEverything))
+	everything, err := policy.Load("test", []byte(fixEverything), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ package rules
 
 import (
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -163,8 +164,10 @@ func declare[P any](r Rule, u unit, defaults P, check, fix func(*Pass, P)) *Rule
 type Finding struct {
 	Rule      *Rule
 	Level     Level
+	Uncapped  Level  // what Level would be in mode enforce
 	Container string // "" for the pod
 	Text      string // what will happen, when, and what to write instead
+	Exempt    *Exemption
 
 	where where
 	field string
@@ -196,16 +199,24 @@ const MaxLine = 200
 // end of the text, and names that differ mostly do so at one of their ends.
 func (f Finding) String() string {
 	id := " [" + f.Rule.ID + "]"
+	if f.Exempt != nil {
+		id = " (" + f.Exempt.String() + ")" + id
+	}
 	text := f.Text
 	if f.Container != "" {
 		name := strconv.Quote(f.Container)
-		room := MaxLine - len("container : ") - len(id) - utf8.RuneCountInString(f.Text)
+		room := MaxLine - len("container : ") - utf8.RuneCountInString(id) - utf8.RuneCountInString(f.Text)
 		if runes := []rune(name); len(runes) > max(room, 24) {
 			name = string(runes[:max(room, 24)-12]) + "…" + string(runes[len(runes)-11:])
 		}
 		text = "container " + name + ": " + f.Text
 	}
-	return truncate(text, MaxLine-len(id)) + id
+	return truncate(text, MaxLine-utf8.RuneCountInString(id)) + id
+}
+
+// OneLine is a text as it may stand in a warning: at most MaxLine characters, and no line breaks.
+func OneLine(text string) string {
+	return truncate(strings.Join(strings.Fields(text), " "), MaxLine)
 }
 
 // truncate cuts text to at most n characters and marks the cut.

@@ -1,14 +1,13 @@
 package webhook
 
 import (
+	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
 	"k8s.io/apimachinery/pkg/api/equality"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/podvet/podvet/rules"
 	"github.com/podvet/podvet/rules/policy"
@@ -32,10 +31,26 @@ type verdict struct {
 	fixed    []rules.Fixed
 	applied  bool // the fixes are in the patch
 	patch    []rules.Operation
+
+	subject *rules.Subject
+	mode    policy.Mode
+
+	// Of a policy, its mistakes or what is worth a second look:
+	lines   []string
+	refused bool
+}
+
+// rule asks the policy about a subject, and gives it the namespace of the request.
+func (h *Handler) rule(ctx context.Context, r *request, p *policy.Policy, s *rules.Subject) policy.Ruling {
+	s.Namespace = r.Namespace
+	if h.cluster == nil {
+		return p.For(s, nil)
+	}
+	return p.For(s, h.cluster.namespaceLabels(ctx, r.Namespace))
 }
 
 // mutate repairs a pod that is being created. It never refuses and never warns.
-func mutate(r *request, p *policy.Policy) (verdict, error) {
+func (h *Handler) mutate(ctx context.Context, r *request, p *policy.Policy) (verdict, error) {
 	obj := r.newObject()
 	if r.Operation != "CREATE" || r.SubResource != "" || obj == nil || r.Kind.Kind != "Pod" {
 		return verdict{}, nil
@@ -44,9 +59,9 @@ func mutate(r *request, p *policy.Policy) (verdict, error) {
 	if err != nil || subject == nil {
 		return verdict{}, err
 	}
-	plan := p.Plan()
-	fixed, repaired := rules.Fix(subject, plan)
-	v := verdict{judged: true, fixed: fixed, applied: !plan.Dry()}
+	ruling := h.rule(ctx, r, p, subject)
+	fixed, repaired := rules.Fix(subject, ruling.Plan)
+	v := verdict{judged: true, fixed: fixed, applied: !ruling.Plan.Dry(), subject: subject, mode: ruling.Mode}
 	if v.applied {
 		v.patch = rules.Patch(subject.Spec, repaired.Spec, subject.Meta, fixed)
 	}
@@ -54,16 +69,13 @@ func mutate(r *request, p *policy.Policy) (verdict, error) {
 }
 
 // validate judges a pod that is being created, or a workload whose template is new. It never patches.
-func validate(r *request, p *policy.Policy) (verdict, error) {
+func (h *Handler) validate(ctx context.Context, r *request, p *policy.Policy) (verdict, error) {
 	obj := r.newObject()
 	if r.SubResource != "" || obj == nil {
 		return verdict{}, nil
 	}
 	isPod := r.Kind.Kind == "Pod"
 	if r.Operation != "CREATE" && (r.Operation != "UPDATE" || isPod) {
-		return verdict{}, nil
-	}
-	if !isPod && p.Workloads == policy.WorkloadsOff {
 		return verdict{}, nil
 	}
 	subject, err := subjectOf(r, obj)
@@ -73,17 +85,24 @@ func validate(r *request, p *policy.Policy) (verdict, error) {
 	if r.Operation == "UPDATE" && sameTemplate(r, subject) {
 		return verdict{}, nil
 	}
-	if isPod {
+	ruling := h.rule(ctx, r, p, subject)
+	v := verdict{judged: true, subject: subject, mode: ruling.Mode}
+	switch {
+	case isPod:
 		// As it arrived here: a pod that was not patched is reported.
-		return verdict{judged: true, findings: rules.Judge(subject, p.Plan())}, nil
+		v.findings = rules.Judge(subject, ruling.Plan)
+	case ruling.Workloads == policy.WorkloadsOff:
+		return verdict{}, nil
+	default:
+		v.findings = rules.Vet(subject, ruling.Plan).Findings
 	}
-	result := rules.Vet(subject, p.Plan())
-	if p.Workloads == policy.WorkloadsWarn {
-		for i := range result.Findings {
-			result.Findings[i].Level = min(result.Findings[i].Level, rules.Warn)
+	if !isPod && ruling.Workloads == policy.WorkloadsWarn {
+		for i := range v.findings {
+			f := &v.findings[i]
+			f.Level, f.Uncapped = min(f.Level, rules.Warn), min(f.Uncapped, rules.Warn)
 		}
 	}
-	return verdict{judged: true, findings: result.Findings}, nil
+	return v, nil
 }
 
 // subjectOf decodes the object. It returns nil for one that is being deleted: nobody may stand in the way.
@@ -126,10 +145,13 @@ func respond(r *request, p *policy.Policy, v verdict) ([]byte, error) {
 		}
 		answer.Patch, answer.PatchType = patch, "JSONPatch"
 	}
-	answer.Warnings = warnings(v.findings)
+	if v.refused {
+		answer.Allowed, answer.Status = false, refusal(strings.Join(v.lines, "\n"))
+	} else {
+		answer.Warnings = warnings(v)
+	}
 	if denied := atLevel(v.findings, rules.Deny); len(denied) > 0 {
-		answer.Allowed = false
-		answer.Status = &status{Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden, Message: denial(denied)}
+		answer.Allowed, answer.Status = false, refusal(denial(denied))
 	}
 	return json.Marshal(review{APIVersion: reviewAPIVersion, Kind: "AdmissionReview", Response: answer}, encodeOptions)
 }
@@ -153,15 +175,13 @@ func denial(findings []rules.Finding) string {
 	return strings.Join(lines, "\n")
 }
 
-func warnings(findings []rules.Finding) []string {
-	findings = atLevel(findings, rules.Warn)
-	var lines []string
-	for i, f := range findings {
-		if i == maxWarnings {
-			lines = append(lines, fmt.Sprintf("podvet: %d more warnings", len(findings)-maxWarnings))
-			break
-		}
+func warnings(v verdict) []string {
+	lines := v.lines
+	for _, f := range atLevel(v.findings, rules.Warn) {
 		lines = append(lines, f.String())
+	}
+	if len(lines) > maxWarnings {
+		lines = append(lines[:maxWarnings:maxWarnings], fmt.Sprintf("podvet: %d more warnings", len(lines)-maxWarnings))
 	}
 	return lines
 }
@@ -173,7 +193,7 @@ func audit(p *policy.Policy, v verdict) map[string]string {
 		findings := slices.Clone(v.findings)
 		slices.SortStableFunc(findings, func(a, b rules.Finding) int { return int(b.Level) - int(a.Level) })
 		notes[auditFindings] = joined(findings, func(f rules.Finding) string {
-			return f.Level.String() + " " + rules.Fixed{Rule: f.Rule, Container: f.Container}.String()
+			return f.Level.String() + " " + placeOf(f)
 		})
 	}
 	if len(v.fixed) > 0 {
@@ -183,6 +203,15 @@ func audit(p *policy.Policy, v verdict) map[string]string {
 		}
 	}
 	return notes
+}
+
+// placeOf names a finding in a word, and says where it is exempted.
+func placeOf(f rules.Finding) string {
+	place := f.Rule.ID + "/" + f.Container
+	if f.Exempt != nil {
+		place += " (" + strings.ReplaceAll(f.Exempt.String(), ",", ";") + ")" // the list is separated by commas
+	}
+	return place
 }
 
 func joined[T any](list []T, text func(T) string) string {

@@ -2,11 +2,17 @@ package webhook
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"os"
+	"runtime"
+	"strings"
 	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -24,12 +30,72 @@ func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
 func (d *discard) WriteHeader(int)             {}
 
 // BenchmarkReview is a whole review without the network: decode, plan, vet, patch, encode.
-func BenchmarkReview(b *testing.B) {
+func BenchmarkReview(b *testing.B) { benchmarkReview(b, policy.Default()) }
+
+// BenchmarkReviewWithLargePolicy is the same under 1,000 scopes and 1,000 exemptions: none for this pod's namespace,
+// and all of them matching everywhere, so that images alone tell the exemptions apart.
+func BenchmarkReviewWithLargePolicy(b *testing.B) {
+	for _, name := range []string{"elsewhere", "everywhere"} {
+		b.Run(name, func(b *testing.B) { benchmarkReview(b, largePolicy(b, name == "everywhere")) })
+	}
+}
+
+func largePolicy(tb testing.TB, everywhere bool) *policy.Policy {
+	tb.Helper()
+	var text strings.Builder
+	text.WriteString("apiVersion: podvet.dev/v1alpha1\nkind: Policy\nscopes:\n")
+	namespaces := func(i int) string {
+		if everywhere {
+			return "*"
+		}
+		return fmt.Sprintf("team-%d-*", i)
+	}
+	for i := range 1000 {
+		fmt.Fprintf(&text, "- name: team-%d\n  match: {namespaces: [\"%s\"]}\n  rules: {startup-budget-too-long: {level: warn, params: {maxSeconds: %d}}}\n", i, namespaces(i), 900+i)
+	}
+	text.WriteString("exemptions:\n")
+	for i := range 1000 {
+		fmt.Fprintf(&text, "- {rules: [no-readiness-probe, bare-pod, no-startup-probe], match: {namespaces: [\"%s\"], images: [\"registry.example/vendor-%d/*\"]}, reason: vendor}\n", namespaces(i), i)
+	}
+	p, err := policy.Load("large", []byte(text.String()), time.Now())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return p
+}
+
+// TestLargePolicyMemory: a policy of 1,000 scopes and 1,000 exemptions, asked about 5,000 namespaces and twice as
+// many Jobs with labels of their own, takes less than 10 MB.
+func TestLargePolicyMemory(t *testing.T) {
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	p := largePolicy(t, false)
+	for i := range 10_000 {
+		s, _ := rules.SubjectOf(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: fmt.Sprintf("team-%d-x", i%5000), Name: "p",
+			Labels: map[string]string{"job-name": fmt.Sprint(i)}}})
+		if ruling := p.For(s, nil); ruling.Plan == nil {
+			t.Fatal("no plan")
+		}
+	}
+	used := float64(heap()-before) / (1 << 20)
+	t.Logf("%.1f MiB", used)
+	if used > 9.5 {
+		t.Errorf("%.1f MiB", used)
+	}
+	runtime.KeepAlive(p)
+}
+
+func benchmarkReview(b *testing.B, p *policy.Policy) {
 	body, err := os.ReadFile(benchReview)
 	if err != nil {
 		b.Fatal(err)
 	}
-	h := NewHandler(policy.Default(), 0, slog.New(slog.DiscardHandler))
+	h := NewHandler(p, 0, slog.New(slog.DiscardHandler))
 	for _, path := range []string{"/mutate", "/validate"} {
 		b.Run(path[1:], func(b *testing.B) {
 			b.ReportAllocs()
@@ -51,6 +117,7 @@ func BenchmarkStages(b *testing.B) {
 		b.Fatal(err)
 	}
 	p := policy.Default()
+	plan := p.Plan()
 	r, err := decodeReview(body)
 	if err != nil {
 		b.Fatal(err)
@@ -60,7 +127,7 @@ func BenchmarkStages(b *testing.B) {
 		b.Fatal(err)
 	}
 	subject, _ := rules.SubjectOf(pod)
-	fixed, repaired := rules.Fix(subject, p.Plan())
+	fixed, repaired := rules.Fix(subject, plan)
 	mutated := verdict{judged: true, fixed: fixed, applied: true, patch: rules.Patch(subject.Spec, repaired.Spec, subject.Meta, fixed)}
 	run := func(name string, f func()) {
 		b.Run(name, func(b *testing.B) {
@@ -72,11 +139,11 @@ func BenchmarkStages(b *testing.B) {
 	}
 	run("decode-envelope", func() { _, _ = decodeReview(body) })
 	run("decode-pod", func() { _ = decodeObject(r.Object, &corev1.Pod{}) })
-	run("plan", func() { _ = p.Plan() })
-	run("vet", func() { _ = rules.Vet(subject, p.Plan()) })
+	run("plan", func() { _ = p.For(subject, nil) })
+	run("vet", func() { _ = rules.Vet(subject, plan) })
 	run("subject", func() { _, _ = rules.SubjectOf(pod) })
-	run("judge", func() { _ = rules.Judge(subject, p.Plan()) })
-	run("fix", func() { _, _ = rules.Fix(subject, p.Plan()) })
+	run("judge", func() { _ = rules.Judge(subject, plan) })
+	run("fix", func() { _, _ = rules.Fix(subject, plan) })
 	run("patch", func() { _ = rules.Patch(subject.Spec, repaired.Spec, subject.Meta, fixed) })
 	run("encode", func() { _, _ = respond(r, p, mutated) })
 }

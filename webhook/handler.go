@@ -3,6 +3,7 @@
 package webhook
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -32,23 +33,30 @@ type Handler struct {
 	policy   atomic.Pointer[policy.Policy]
 	slots    chan struct{} // nil: no limit
 	draining atomic.Bool
+	cluster  *Cluster // nil without one
 }
 
-// NewHandler judges by the given policy until SetPolicy gives another. At most maxConcurrent reviews are
+// NewHandler judges by the given policy until SetPolicy gives another; nil for none yet. At most maxConcurrent reviews are
 // judged at once, 0 for no limit.
 func NewHandler(p *policy.Policy, maxConcurrent int, log *slog.Logger) *Handler {
 	h := &Handler{mux: http.NewServeMux(), log: log, metrics: newMetrics()}
 	if maxConcurrent > 0 {
 		h.slots = make(chan struct{}, maxConcurrent)
 	}
-	h.SetPolicy(p)
-	h.mux.Handle("POST /mutate", h.endpoint("mutate", mutate))
-	h.mux.Handle("POST /validate", h.endpoint("validate", validate))
+	if p != nil {
+		h.SetPolicy(p, fromDefault)
+	}
+	h.mux.Handle("POST /mutate", h.endpoint("mutate", h.mutate))
+	h.mux.Handle("POST /validate", h.endpoint("validate", h.validate))
+	h.mux.Handle("POST /validate-policy", h.endpoint("validate-policy", h.vetPolicy))
 	return h
 }
 
-// SetPolicy puts a policy in force. Each request sees one policy, whole.
-func (h *Handler) SetPolicy(p *policy.Policy) { h.policy.Store(p) }
+// SetPolicy puts a policy in force that came from source. Each request sees one policy, whole.
+func (h *Handler) SetPolicy(p *policy.Policy, source string) {
+	h.policy.Store(p)
+	h.metrics.policyInForce(p, source)
+}
 
 // Metrics serves the metrics in Prometheus' text format.
 func (h *Handler) Metrics() http.Handler { return h.metrics.handler() }
@@ -62,7 +70,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // endpoint answers reviews with admit. Whatever keeps it from judging is a plain HTTP error.
-func (h *Handler) endpoint(name string, admit func(*request, *policy.Policy) (verdict, error)) http.Handler {
+func (h *Handler) endpoint(name string, admit func(context.Context, *request, *policy.Policy) (verdict, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		var req *request
@@ -89,7 +97,11 @@ func (h *Handler) endpoint(name string, admit func(*request, *policy.Policy) (ve
 			return
 		}
 		inForce := h.policy.Load()
-		v, err := admit(req, inForce)
+		if inForce == nil && name != "validate-policy" {
+			h.fail(w, name, req, &fault{http.StatusServiceUnavailable, "no policy could be read yet"})
+			return
+		}
+		v, err := admit(r.Context(), req, inForce)
 		if err != nil {
 			h.fail(w, name, req, err)
 			return
@@ -100,6 +112,7 @@ func (h *Handler) endpoint(name string, admit func(*request, *policy.Policy) (ve
 			return
 		}
 		h.metrics.observe(name, req, v)
+		h.logBacklog(req, v)
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 		_, _ = w.Write(answer) // the caller has gone: nobody is left to tell
@@ -175,6 +188,18 @@ func (h *Handler) panicked(w http.ResponseWriter, endpoint string, r *request, c
 	h.metrics.reviews.WithLabelValues(endpoint, "error").Inc()
 	h.log.Error("panic", append(about(endpoint, r), "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))...)
 	http.Error(w, "podvet: internal error, the log has the details", http.StatusInternalServerError)
+}
+
+// logBacklog tells of a pod whose findings the mode keeps from biting: what a team has to mend before enforce.
+func (h *Handler) logBacklog(r *request, v verdict) {
+	if len(v.findings) == 0 || r.DryRun || v.subject.Template || v.mode != policy.ModeAudit && v.mode != policy.ModeWarn {
+		return
+	}
+	list := make([]string, len(v.findings))
+	for i, f := range v.findings {
+		list[i] = f.Uncapped.String() + " " + placeOf(f)
+	}
+	h.log.Info("findings", "namespace", r.Namespace, "name", r.Name, "kind", v.subject.OwnerKind, "mode", v.mode, "findings", list)
 }
 
 func about(endpoint string, r *request) []any {

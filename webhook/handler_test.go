@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -389,7 +390,7 @@ func TestWarningsAreFewAndClean(t *testing.T) {
 func TestPanicIsOne500(t *testing.T) {
 	var log bytes.Buffer
 	h := NewHandler(policy.Default(), 1, slog.New(slog.NewTextHandler(&log, nil)))
-	h.mux.Handle("POST /panic", h.endpoint("validate", func(*request, *policy.Policy) (verdict, error) { panic("a rule's bug") }))
+	h.mux.Handle("POST /panic", h.endpoint("validate", func(context.Context, *request, *policy.Policy) (verdict, error) { panic("a rule's bug") }))
 	for range 2 { // the slot must be given back
 		w := post(h, "/panic", reviewOf(t, badPod))
 		if w.Code != 500 || strings.Contains(w.Body.String(), "AdmissionReview") {
@@ -412,7 +413,7 @@ func TestPanicIsOne500(t *testing.T) {
 func TestTooManyReviews(t *testing.T) {
 	h := NewHandler(policy.Default(), 1, slog.New(slog.DiscardHandler))
 	judging, goOn := make(chan bool), make(chan bool)
-	h.mux.Handle("POST /slow", h.endpoint("validate", func(*request, *policy.Policy) (verdict, error) {
+	h.mux.Handle("POST /slow", h.endpoint("validate", func(context.Context, *request, *policy.Policy) (verdict, error) {
 		judging <- true
 		<-goOn
 		return verdict{}, nil
@@ -459,7 +460,7 @@ func TestPolicyChangesUnderLoad(t *testing.T) {
 		})
 	}
 	for i := range 200 {
-		h.SetPolicy([]*policy.Policy{strict, off}[i%2])
+		h.SetPolicy([]*policy.Policy{strict, off}[i%2], "file")
 	}
 	wg.Wait()
 }
@@ -468,13 +469,125 @@ func TestPolicyChangesUnderLoad(t *testing.T) {
 func TestGenerateNameIsLogged(t *testing.T) {
 	var log bytes.Buffer
 	h := NewHandler(policy.Default(), 0, slog.New(slog.NewTextHandler(&log, nil)))
-	h.mux.Handle("POST /panic", h.endpoint("validate", func(r *request, p *policy.Policy) (verdict, error) {
-		_, err := validate(r, p)
+	h.mux.Handle("POST /panic", h.endpoint("validate", func(ctx context.Context, r *request, p *policy.Policy) (verdict, error) {
+		_, err := h.validate(ctx, r, p)
 		panic(err)
 	}))
 	post(h, "/panic", reviewOf(t, strings.Replace(badPod, "{name: bad}", "{generateName: bad-}", 1)))
 	if !strings.Contains(log.String(), "name=bad-") {
 		t.Errorf("the log: %s", log.String())
+	}
+}
+
+// TestBacklog: in warn and audit mode the log and the metrics say what would be refused, once for each pod.
+func TestBacklog(t *testing.T) {
+	for mode, counted := range map[string]string{"warn": "warn", "audit": "audit", "enforce": ""} {
+		var log bytes.Buffer
+		h := newTestHandler(t, "mode: "+mode+"\nexemptions: [{rules: [bare-pod], reason: \"a test, no more\"}]")
+		h.log = slog.New(slog.NewJSONHandler(&log, nil))
+		ask(t, h, "/mutate", reviewOf(t, badPod))
+		ask(t, h, "/validate", reviewOf(t, badPod))
+		ask(t, h, "/validate", reviewOf(t, badDeployment)) // its pods will tell
+		want := ""
+		if counted != "" {
+			want = `"level":"INFO","msg":"findings","namespace":"default","name":"bad","kind":"Pod","mode":"` + mode +
+				`","findings":["audit bare-pod/ (exempt: a test; no more)","warn exec-probe-short-timeout/app","deny probe-port-unresolved/app","warn prestop-exceeds-grace/app"]}` + "\n"
+		}
+		_, got, _ := strings.Cut(log.String(), ",")
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: the log (-want +got):\n%s", mode, diff)
+		}
+		for object, level := range map[string]string{"pod": "deny", "template": "warn"} { // workloads: warn caps the template's
+			if n := testutil.ToFloat64(h.metrics.findings.WithLabelValues("default", "probe-port-unresolved", level, mode, object)); n != 1 {
+				t.Errorf("%s: %v findings of a %s would be %s", mode, n, object, level)
+			}
+		}
+	}
+}
+
+// TestNamespacesAreBounded: a cluster that makes a namespace for each test fills no memory.
+func TestNamespacesAreBounded(t *testing.T) {
+	m := newMetrics()
+	for range 2 {
+		for i := range maxNamespaces {
+			if name := fmt.Sprint("n-", i); m.namespace(name) != name {
+				t.Fatalf("%s has no series of its own", name)
+			}
+		}
+	}
+	if got := m.namespace("one-more"); got != "_other" {
+		t.Errorf("%s", got)
+	}
+}
+
+// TestScopesAtAdmission: the namespace of the request counts, whatever the object says.
+func TestScopesAtAdmission(t *testing.T) {
+	h := newTestHandler(t, "scopes:\n- match: {namespaces: [quiet], kinds: [Pod]}\n  mode: \"off\"\n- match: {kinds: [Deployment]}\n  workloads: deny\n")
+	inNamespace := func(name string) func(*admissionv1.AdmissionRequest) {
+		return func(r *admissionv1.AdmissionRequest) { r.Namespace = name }
+	}
+	if answer := ask(t, h, "/validate", reviewOf(t, badPod, inNamespace("quiet"))); !answer.Allowed || len(answer.Warnings) > 0 {
+		t.Errorf("%+v", answer)
+	}
+	if answer := ask(t, h, "/mutate", reviewOf(t, badPod, inNamespace("quiet"))); answer.Patch != nil {
+		t.Errorf("patched: %s", answer.Patch)
+	}
+	if answer := ask(t, h, "/validate", reviewOf(t, badPod, inNamespace("loud"))); answer.Allowed {
+		t.Error("admitted")
+	}
+	if answer := ask(t, h, "/validate", reviewOf(t, badDeployment, inNamespace("quiet"))); answer.Allowed {
+		t.Error("the Deployment is admitted")
+	}
+}
+
+// TestNoPolicyYet is the API server's to decide, by failurePolicy.
+func TestNoPolicyYet(t *testing.T) {
+	h := NewHandler(nil, 0, slog.New(slog.DiscardHandler))
+	if w := post(h, "/validate", reviewOf(t, badPod)); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("HTTP %d: %s", w.Code, w.Body)
+	}
+}
+
+func policyReview(t *testing.T, text string) []byte {
+	t.Helper()
+	return reviewOf(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: podvet-policy}\ndata:\n  policy.yaml: |\n    "+strings.ReplaceAll(text, "\n", "\n    ")+"\n")
+}
+
+func TestVetPolicy(t *testing.T) {
+	h := newTestHandler(t, "")
+	const header = "apiVersion: podvet.dev/v1alpha1\nkind: Policy\n"
+	for _, c := range []struct {
+		name, text string
+		refusal    string
+		warnings   []string
+	}{
+		{"good", header + "profile: strict", "", nil},
+		{"mistakes", header + "profil: strict\nmode: on", "policy.yaml:3: profil: unknown key (did you mean profile?)\npolicy.yaml:4: mode: is \"on\": write enforce, warn, audit or off", nil},
+		{"unknown rule", header + "rules: {bare-pots: {level: warn}}", "", []string{"policy.yaml:3: rules.bare-pots: there is no such rule (did you mean bare-pod?): podvet rules lists them"}},
+		{"worth a second look", header + "rules: {bare-pod: {level: audit}}\nexemptions:\n- {rules: [bare-pod], reason: r, expires: 2020-01-01}", "",
+			[]string{"policy.yaml:3: rules.bare-pod.level: audit is already its level in the profile recommended: remove this",
+				"policy.yaml:5: exemptions[0].expires: has expired on 2020-01-01: its findings are warnings now: remove the exemption, or write a later day"}},
+		{"empty", "", "policy.yaml: is empty: write apiVersion: podvet.dev/v1alpha1 and kind: Policy", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			answer := ask(t, h, "/validate-policy", policyReview(t, c.text))
+			message := ""
+			if answer.Result != nil {
+				message = answer.Result.Message
+			}
+			if answer.Allowed != (c.refusal == "") || message != c.refusal {
+				t.Errorf("allowed %v: %s", answer.Allowed, message)
+			}
+			if diff := cmp.Diff(c.warnings, answer.Warnings); diff != "" {
+				t.Errorf("warnings (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if answer := ask(t, h, "/validate-policy", reviewOf(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {policy: x}\n")); answer.Allowed || answer.Result.Message != "the ConfigMap has no key policy.yaml: write the policy under it" {
+		t.Errorf("%+v", answer)
+	}
+	if answer := ask(t, h, "/validate-policy", reviewOf(t, badPod)); !answer.Allowed {
+		t.Errorf("a pod: %+v", answer)
 	}
 }
 
@@ -487,7 +600,9 @@ func TestMetrics(t *testing.T) {
 	for _, want := range []string{
 		`podvet_reviews_total{decision="patched",endpoint="mutate"} 1`,
 		`podvet_reviews_total{decision="denied",endpoint="validate"} 1`,
-		`podvet_findings_total{level="deny",rule="probe-port-unresolved"} 1`,
+		`podvet_findings_total{level="deny",mode="enforce",namespace="default",object="pod",rule="probe-port-unresolved"} 1`,
+		`podvet_policy_info{hash="` + policy.Default().Hash + `",source="default"} 1`,
+		`podvet_policy_expired_exemptions 0`,
 		`podvet_fixes_total{applied="true",rule="prestop-exceeds-grace"} 1`,
 		`podvet_panics_total 0`,
 		`podvet_review_duration_seconds_count{endpoint="validate"} 1`,

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	admissionv1 "k8s.io/api/admission/v1"
@@ -27,7 +28,7 @@ func newTestHandler(t testing.TB, policyText string) *Handler {
 	p := policy.Default()
 	if policyText != "" {
 		var err error
-		if p, err = policy.Load("test", []byte("apiVersion: podvet.dev/v1alpha1\nkind: Policy\n"+policyText)); err != nil {
+		if p, err = policy.Load("test", []byte("apiVersion: podvet.dev/v1alpha1\nkind: Policy\n"+policyText), time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -49,7 +49,7 @@ func (h *Handler) Serve(ctx context.Context, o ServeOptions) error {
 		handler       http.Handler
 	}{
 		{"--metrics-address", o.MetricsAddress, h.metricsMux()},
-		{"--health-address", o.HealthAddress, h.healthMux(server.StartedChecker())},
+		{"--health-address", o.HealthAddress, healthMux(h.readiness(server.StartedChecker()))},
 	} {
 		if s.address == "" {
 			continue
@@ -102,15 +102,11 @@ func (h *Handler) metricsMux() http.Handler {
 	return mux
 }
 
-func (h *Handler) healthMux(started func(*http.Request) error) http.Handler {
+func healthMux(ready func(*http.Request) error) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		err := started(r)
-		if h.draining.Load() {
-			err = errors.New("shutting down")
-		}
-		if err != nil {
+		if err := ready(r); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}

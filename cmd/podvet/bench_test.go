@@ -43,7 +43,7 @@ func BenchmarkCheck(b *testing.B) {
 	b.SetBytes(int64(len(stream)))
 	b.ReportAllocs()
 	for b.Loop() {
-		found, problems := judgeAll([]string{"-"}, bytes.NewReader(stream), p, func() {})
+		found, problems := judgeAll([]string{"-"}, bytes.NewReader(stream), judgement{policy: p}, func() {})
 		if len(problems) > 0 || found.Summary.Subjects == 0 {
 			b.Fatalf("%v %v", found.Summary, problems)
 		}

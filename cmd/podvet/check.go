@@ -33,7 +33,7 @@ func (f *policyFlags) load() (*policy.Policy, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the policy cannot be read: %w", err)
 		}
-		if p, err = policy.LoadManifest(f.file, text); err != nil {
+		if p, err = policy.LoadManifest(f.file, text, time.Now()); err != nil {
 			return nil, err
 		}
 	}
@@ -93,7 +93,13 @@ func check(cmd *cobra.Command, args []string, policyOf *policyFlags, failOn, out
 		return err
 	}
 	tell, done := progress(cmd.ErrOrStderr())
-	found, problems := judgeAll(args, cmd.InOrStdin(), p, tell)
+	defer done()
+	namespaces, stdin, err := manifest.ReadNamespaces(args, cmd.InOrStdin(), tell("read"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = stdin.Close() }() // it was only read
+	found, problems := judgeAll(args, stdin, judgement{p, namespaces}, tell("judged"))
 	done()
 	for _, p := range problems {
 		found.Problems = append(found.Problems, report.Problem{File: p.File, Line: p.Line, Text: p.Text})
@@ -145,23 +151,27 @@ func terminal(w io.Writer) report.Options {
 	return o
 }
 
-// progress tells a person at a terminal who has waited for two seconds how far it is.
-func progress(w io.Writer) (tell, done func()) {
+// progress tells a person at a terminal who has waited for two seconds how far each stage is.
+func progress(w io.Writer) (stage func(name string) func(), done func()) {
 	file, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return func() {}, func() {}
+		return func(string) func() { return func() {} }, func() {}
 	}
-	next, documents, said := time.Now().Add(2*time.Second), 0, false
-	tell = func() {
-		if documents++; documents%64 != 0 || time.Now().Before(next) {
-			return
+	next, said := time.Now().Add(2*time.Second), false
+	stage = func(name string) func() {
+		documents := 0
+		return func() {
+			if documents++; documents%64 != 0 || time.Now().Before(next) {
+				return
+			}
+			next, said = time.Now().Add(time.Second/2), true
+			_, _ = fmt.Fprintf(w, "\r\x1b[K%d documents %s", documents, name)
 		}
-		next, said = time.Now().Add(time.Second/2), true
-		_, _ = fmt.Fprintf(w, "\r%d documents", documents)
 	}
-	return tell, func() {
+	return stage, func() {
 		if said {
 			_, _ = fmt.Fprint(w, "\r\x1b[K")
 		}
+		said = false
 	}
 }

@@ -38,10 +38,16 @@ Exit status: 0 all is well, 2 not all of the work could be done.`,
 			if err != nil {
 				return err
 			}
+			namespaces, stdin, err := manifest.ReadNamespaces(args, cmd.InOrStdin(), func() {})
+			if err != nil {
+				return err
+			}
+			defer func() { _ = stdin.Close() }() // it was only read
+			by := judgement{p, namespaces}
 			f := fixer{out: cmd.OutOrStdout(), said: cmd.ErrOrStderr(), diff: diff, write: write}
 			manifest.Files(args, func(name string) bool {
-				f.file(name, cmd.InOrStdin(), func(text []byte) ([]byte, []manifest.Repaired, []manifest.Problem) {
-					return manifest.Repair(manifest.Name(name), text, p.Plan())
+				f.file(name, stdin, func(text []byte) ([]byte, []manifest.Repaired, []manifest.Problem) {
+					return manifest.Repair(manifest.Name(name), text, by.plan)
 				})
 				return true
 			}, f.problem)

@@ -24,9 +24,19 @@ type item struct {
 	problems []manifest.Problem
 }
 
+// judgement is what objects are judged by: a policy, and the namespaces that it may look at.
+type judgement struct {
+	policy     *policy.Policy
+	namespaces manifest.Namespaces
+}
+
+func (by judgement) plan(s *rules.Subject) *rules.Plan {
+	return by.policy.For(s, by.namespaces.Labels(s.Namespace)).Plan
+}
+
 // judgeAll judges the manifests that the arguments name, documents in parallel, in the order of the input.
 // progress is told of each document. An object whose owner is in the input too is folded into it.
-func judgeAll(args []string, stdin io.Reader, p *policy.Policy, progress func()) (*report.Report, []manifest.Problem) {
+func judgeAll(args []string, stdin io.Reader, by judgement, progress func()) (*report.Report, []manifest.Problem) {
 	type result chan []item
 	queue := make(chan result, 256) // in the order of the input; its length bounds how much text is held
 	work := make(chan func(), 256)
@@ -50,7 +60,7 @@ func judgeAll(args []string, stdin io.Reader, p *policy.Policy, progress func())
 		}
 		manifest.Files(args, func(name string) bool {
 			readFile(name, stdin, func(chunk manifest.Chunk) {
-				submit(func() []item { return judge(chunk, p) })
+				submit(func() []item { return judge(chunk, by) })
 			}, problem)
 			return true
 		}, problem)
@@ -92,11 +102,11 @@ func asProblem(name string, err error) manifest.Problem {
 }
 
 // judge reads one chunk and judges its objects.
-func judge(c manifest.Chunk, p *policy.Policy) []item {
+func judge(c manifest.Chunk, by judgement) []item {
 	docs, problems := manifest.Parse(c)
 	items := make([]item, 0, len(docs)+1)
 	for _, doc := range docs {
-		items = append(items, judgeDocument(doc, p))
+		items = append(items, judgeDocument(doc, by))
 	}
 	if len(problems) > 0 {
 		items = append(items, item{problems: problems})
@@ -104,7 +114,7 @@ func judge(c manifest.Chunk, p *policy.Policy) []item {
 	return items
 }
 
-func judgeDocument(doc *manifest.Document, p *policy.Policy) item {
+func judgeDocument(doc *manifest.Document, by judgement) item {
 	one := item{self: ref{doc.Namespace(), doc.Kind, doc.Name()}}
 	if doc.Broken {
 		return item{} // it stands for nobody: its pods are judged themselves
@@ -120,13 +130,13 @@ func judgeDocument(doc *manifest.Document, p *policy.Policy) item {
 	for _, problem := range rules.Invalid(doc.Object) {
 		one.problems = append(one.problems, *doc.Refused(problem))
 	}
-	plan := p.Plan()
+	plan := by.plan(subject)
 	result := rules.Vet(subject, plan)
 	one.subject = &report.Subject{File: doc.File, Line: doc.Line, APIVersion: doc.APIVersion, Kind: doc.Kind,
 		Namespace: subject.Namespace, Name: subject.Name, Findings: []report.Finding{}, Fixed: []report.Fixed{}}
 	for _, f := range result.Findings {
 		one.subject.Findings = append(one.subject.Findings, report.Finding{Rule: f.Rule.ID, Level: f.Level, Container: f.Container,
-			Path: f.Path(), Line: doc.LineOf(f.Path()), Message: f.String(), Fixable: result.Fixable(f)})
+			Path: f.Path(), Line: doc.LineOf(f.Path()), Message: f.String(), Fixable: result.Fixable(f), Exempt: exempt(f)})
 	}
 	if !plan.Dry() {
 		for _, f := range result.Fixed {
@@ -143,4 +153,11 @@ func judgeDocument(doc *manifest.Document, p *policy.Policy) item {
 		one.subject.Owner = last.kind + "/" + last.name
 	}
 	return one
+}
+
+func exempt(f rules.Finding) string {
+	if f.Exempt == nil {
+		return ""
+	}
+	return f.Exempt.Reason
 }

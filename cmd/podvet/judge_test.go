@@ -22,7 +22,7 @@ func TestLargeInput(t *testing.T) {
 		tooLong.WriteString("    a line of some length that nobody will ever read\n")
 	}
 	tooLong.WriteString("---\n" + onePod)
-	found, problems := judgeAll(nil, &tooLong, policy.Default(), func() {})
+	found, problems := judgeAll(nil, &tooLong, judgement{policy: policy.Default()}, func() {})
 	if found.Summary.Subjects != 2 || len(problems) != 1 || problems[0].Error() != "stdin:5: a document of more than 16 MiB: podvet looks at none so long" {
 		t.Errorf("%+v %v", found.Summary, problems)
 	}
@@ -30,7 +30,7 @@ func TestLargeInput(t *testing.T) {
 	const documents = 10_000
 	stream := strings.Repeat("---\n"+onePod, documents)
 	told := 0
-	found, problems = judgeAll([]string{"-"}, strings.NewReader(stream), policy.Default(), func() { told++ })
+	found, problems = judgeAll([]string{"-"}, strings.NewReader(stream), judgement{policy: policy.Default()}, func() { told++ })
 	if found.Summary.Subjects != documents || len(problems) > 0 || told != documents {
 		t.Errorf("%+v %v, %d documents told", found.Summary, problems, told)
 	}
@@ -57,7 +57,7 @@ func TestLargeList(t *testing.T) {
 		_, _ = io.WriteString(writer, "],\n\"kind\": \"List\"}\n")
 		_ = writer.Close()
 	}()
-	found, problems := judgeAll([]string{"-"}, reader, policy.Default(), func() {})
+	found, problems := judgeAll([]string{"-"}, reader, judgement{policy: policy.Default()}, func() {})
 	if found.Summary.Subjects != items || len(problems) > 0 {
 		t.Fatalf("%+v %v", found.Summary, problems)
 	}
@@ -78,7 +78,7 @@ func TestLittleIsHeld(t *testing.T) {
 			}
 			_ = writer.Close()
 		}()
-		found, problems := judgeAll([]string{"-"}, reader, policy.Default(), func() {})
+		found, problems := judgeAll([]string{"-"}, reader, judgement{policy: policy.Default()}, func() {})
 		var after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&after)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -31,7 +32,7 @@ func newPolicy() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("the policy cannot be read: %w", err)
 			}
-			p, err := policy.Load(args[0], text)
+			p, err := policy.Load(args[0], text, time.Now())
 			if err != nil {
 				return err
 			}

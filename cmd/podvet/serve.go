@@ -10,10 +10,14 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/podvet/podvet/certs"
@@ -28,6 +32,8 @@ const policyPoll = time.Second
 type serveFlags struct {
 	local         bool
 	policyFile    string
+	configMap     string
+	tls           string
 	maxConcurrent int
 	options       webhook.ServeOptions
 }
@@ -35,54 +41,136 @@ type serveFlags struct {
 func newServe() *cobra.Command {
 	f := serveFlags{}
 	cmd := &cobra.Command{
-		Use:   "serve --local",
+		Use:   "serve (--local | --policy-configmap NAMESPACE/NAME)",
 		Short: "Answer AdmissionReviews over TLS",
-		Long: `Answer AdmissionReviews over TLS, at /mutate and /validate.
+		Long: `Answer AdmissionReviews over TLS, at /mutate, /validate and /validate-policy.
+
+In a cluster the policy is the key policy.yaml of the ConfigMap in --policy-configmap. It is followed through the API
+server: a change is in force within two seconds. A bad policy leaves the last good one in force, which is kept in the
+ConfigMap NAME-last-good. The cluster is that of the pod's ServiceAccount, or of KUBECONFIG. The certificate is
+tls.crt and tls.key in --cert-dir.
 
 With --local no cluster is needed: podvet makes its own CA and a certificate for localhost and
 127.0.0.1 in --cert-dir (ca.crt, tls.crt, tls.key), and follows the policy in --policy, which it
 reads again whenever it changes. A bad policy leaves the last good one in force.`,
-		Example: "  podvet serve --local --policy policy.yaml",
-		Args:    cobra.NoArgs,
+		Example: `  podvet serve --local --policy policy.yaml
+  podvet serve --policy-configmap podvet/podvet-policy --tls files --cert-dir /certs`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !f.local {
-				return errors.New("this version serves without a cluster only: add --local")
+			if err := f.check(); err != nil {
+				return err
 			}
-			if f.maxConcurrent < 0 || f.options.ShutdownDelay < 0 {
-				return errors.New("--max-concurrent-reviews and --shutdown-delay cannot be negative: write 0 or more")
+			if f.local {
+				return serveLocal(cmd.Context(), f, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			}
-			return serveLocal(cmd.Context(), f, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			f.clusterDefaults(cmd)
+			return serveCluster(cmd.Context(), f, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.BoolVar(&f.local, "local", false, "serve without a cluster")
-	flags.StringVar(&f.policyFile, "policy", "", "policy `FILE` (default: the built-in policy)")
-	flags.StringVar(&f.options.CertDir, "cert-dir", ".podvet/certs", "`DIR` for ca.crt, tls.crt and tls.key")
-	flags.StringVar(&f.options.Address, "address", "127.0.0.1", "`ADDRESS` to listen on")
+	flags.StringVar(&f.policyFile, "policy", "", "with --local: policy `FILE` (default: the built-in policy)")
+	flags.StringVar(&f.configMap, "policy-configmap", "", "`NAMESPACE/NAME` of the ConfigMap with the policy")
+	flags.StringVar(&f.tls, "tls", "files", "`SOURCE` of the certificate in a cluster: files")
+	flags.StringVar(&f.options.CertDir, "cert-dir", ".podvet/certs", "`DIR` for tls.crt and tls.key, and with --local for ca.crt")
+	flags.StringVar(&f.options.Address, "address", "127.0.0.1", "`ADDRESS` to listen on; in a cluster all by default")
 	flags.IntVar(&f.options.Port, "port", 9443, "`PORT` to listen on")
-	flags.StringVar(&f.options.MetricsAddress, "metrics-address", "", "`ADDRESS:PORT` for /metrics (default: none)")
-	flags.StringVar(&f.options.HealthAddress, "health-address", "", "`ADDRESS:PORT` for /healthz and /readyz (default: none)")
-	flags.DurationVar(&f.options.ShutdownDelay, "shutdown-delay", 0, "`TIME` to go on serving after SIGTERM")
+	flags.StringVar(&f.options.MetricsAddress, "metrics-address", "", "`ADDRESS:PORT` for /metrics (default: none, in a cluster :8080)")
+	flags.StringVar(&f.options.HealthAddress, "health-address", "", "`ADDRESS:PORT` for /healthz and /readyz (default: none, in a cluster :8081)")
+	flags.DurationVar(&f.options.ShutdownDelay, "shutdown-delay", 0, "`TIME` to go on serving after SIGTERM (in a cluster 10s by default)")
 	flags.IntVar(&f.maxConcurrent, "max-concurrent-reviews", 256, "answer 429 to more than `N` reviews at once, 0 for no limit")
 	_ = cmd.MarkFlagFilename("policy", "yaml", "yml")
 	_ = cmd.MarkFlagDirname("cert-dir")
+	_ = cmd.RegisterFlagCompletionFunc("tls", cobra.FixedCompletions([]string{"files"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
+}
+
+// check refuses flags that do not go together.
+func (f *serveFlags) check() error {
+	namespace, name, whole := strings.Cut(f.configMap, "/")
+	switch {
+	case f.maxConcurrent < 0 || f.options.ShutdownDelay < 0:
+		return errors.New("--max-concurrent-reviews and --shutdown-delay cannot be negative: write 0 or more")
+	case f.local && f.configMap != "":
+		return errors.New("--local and --policy-configmap exclude each other: choose one")
+	case f.local:
+	case f.configMap == "":
+		return errors.New("where is the policy? write --policy-configmap NAMESPACE/NAME in a cluster, or --local to serve without one")
+	case !whole || namespace == "" || name == "" || strings.Contains(name, "/"):
+		return fmt.Errorf("--policy-configmap %s: write NAMESPACE/NAME", f.configMap)
+	case f.policyFile != "":
+		return errors.New("--policy is for --local: in a cluster the policy is in the ConfigMap of --policy-configmap")
+	case f.tls != "files":
+		return fmt.Errorf("--tls %s is no source of certificates: write files", f.tls)
+	}
+	return nil
+}
+
+// clusterDefaults are those of a pod, where they were not given.
+func (f *serveFlags) clusterDefaults(cmd *cobra.Command) {
+	given := cmd.Flags().Changed
+	if !given("address") {
+		f.options.Address = ""
+	}
+	if !given("metrics-address") {
+		f.options.MetricsAddress = ":8080"
+	}
+	if !given("health-address") {
+		f.options.HealthAddress = ":8081"
+	}
+	if !given("shutdown-delay") {
+		f.options.ShutdownDelay = 10 * time.Second
+	}
+}
+
+// quietLibraries lets the libraries tell of errors only: they tell of their every step.
+func quietLibraries(w io.Writer) {
+	log := logr.FromSlogHandler(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelError}))
+	ctrllog.SetLogger(log)
+	klog.SetLogger(log)
+}
+
+// serveCluster follows the policy of a cluster. It serves from the start: what is missing is said by /readyz.
+func serveCluster(ctx context.Context, f serveFlags, out, errOut io.Writer) error {
+	log := slog.New(slog.NewJSONHandler(errOut, nil))
+	quietLibraries(errOut)
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(clientcmd.NewDefaultClientConfigLoadingRules(), nil).ClientConfig()
+	if err != nil {
+		return fmt.Errorf("no cluster: %w: run podvet in a pod, or set KUBECONFIG", err)
+	}
+	config.UserAgent = "podvet/" + version()
+	handler := webhook.NewHandler(nil, f.maxConcurrent, log)
+	namespace, name, _ := strings.Cut(f.configMap, "/")
+	cluster, err := handler.InCluster(ctx, config, types.NamespacedName{Namespace: namespace, Name: name})
+	if err != nil {
+		return fmt.Errorf("the cluster cannot be followed: %w", err)
+	}
+	// While it drains podvet still judges, and so still follows.
+	following, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	failed := make(chan error, 1)
+	go func() { failed <- cluster.Run(following) }()
+	f.options.Started = func() {
+		_, _ = fmt.Fprintf(out, "podvet %s serves on port %d with the policy in the ConfigMap %s\n", version(), f.options.Port, f.configMap)
+	}
+	if err := handler.Serve(ctx, f.options); err != nil {
+		return err
+	}
+	stop()
+	return <-failed
 }
 
 func serveLocal(ctx context.Context, f serveFlags, out, errOut io.Writer) error {
 	log := slog.New(slog.NewTextHandler(errOut, nil))
-	// The library tells of its every step; only its errors concern anyone here.
-	quiet := slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: slog.LevelError})
-	ctrllog.SetLogger(logr.FromSlogHandler(quiet))
-
+	quietLibraries(errOut)
 	inForce, text := policy.Default(), []byte(nil)
 	if f.policyFile != "" {
 		var err error
 		if text, err = os.ReadFile(f.policyFile); err != nil {
 			return fmt.Errorf("the policy cannot be read: %w", err)
 		}
-		if inForce, err = policy.Load(f.policyFile, text); err != nil {
+		if inForce, err = policy.Load(f.policyFile, text, time.Now()); err != nil {
 			return fmt.Errorf("the policy is bad, nothing is served:\n%w", err)
 		}
 	}
@@ -91,7 +179,8 @@ func serveLocal(ctx context.Context, f serveFlags, out, errOut io.Writer) error 
 	}
 	handler := webhook.NewHandler(inForce, f.maxConcurrent, log)
 	if f.policyFile != "" {
-		go followPolicy(ctx, f.policyFile, text, handler, log)
+		handler.SetPolicy(inForce, "file")
+		go followPolicy(ctx, f.policyFile, text, inForce.Until, handler, log)
 	}
 	f.options.Started = func() {
 		from := "the built-in policy"
@@ -105,7 +194,7 @@ func serveLocal(ctx context.Context, f serveFlags, out, errOut io.Writer) error 
 }
 
 // followPolicy puts a changed policy in force, and leaves the last good one where the new one is bad.
-func followPolicy(ctx context.Context, file string, seen []byte, handler *webhook.Handler, log *slog.Logger) {
+func followPolicy(ctx context.Context, file string, seen []byte, until time.Time, handler *webhook.Handler, log *slog.Logger) {
 	ticker := time.NewTicker(policyPoll)
 	defer ticker.Stop()
 	lastErr := ""
@@ -124,16 +213,18 @@ func followPolicy(ctx context.Context, file string, seen []byte, handler *webhoo
 			continue
 		}
 		lastErr = ""
-		if bytes.Equal(text, seen) {
+		expiry := !until.IsZero() && !time.Now().Before(until)
+		if bytes.Equal(text, seen) && !expiry {
 			continue
 		}
-		seen = text
-		p, err := policy.Load(file, text)
+		seen, until = text, time.Time{}
+		p, err := policy.Load(file, text, time.Now())
 		if err != nil {
 			log.Error("the policy is bad: the last good one stays in force", "error", err.Error())
 			continue
 		}
-		handler.SetPolicy(p)
+		until = p.Until
+		handler.SetPolicy(p, "file")
 		log.Info("policy in force", "file", file, "hash", p.Hash)
 	}
 }

@@ -61,7 +61,9 @@ const maxNodes = 1 << 20
 type decoder struct {
 	file string
 	errs Errors
-	at   map[string]*yaml.Node // what stands at each path, to place what is found after decoding
+	// unknown are the places of rules that this version does not know.
+	unknown Errors
+	at      map[string]*yaml.Node // what stands at each path, to place what is found after decoding
 
 	tooLarge bool // said once
 	more     bool // than maxErrors
@@ -128,6 +130,9 @@ func SyntaxError(err error) (line int, text string) {
 // enum is a type of which only some words are values.
 type enum interface{ words() []string }
 
+// word is a type of text that says what is wrong with a value, "" for nothing.
+type word interface{ problem() string }
+
 // decode reads a node into a settable value.
 func (d *decoder) decode(n *yaml.Node, path string, v reflect.Value) {
 	if len(d.at) >= maxNodes {
@@ -154,6 +159,24 @@ func (d *decoder) decode(n *yaml.Node, path string, v reflect.Value) {
 		return
 	case enum:
 		d.enum(n, path, v, target.words())
+		return
+	case *day:
+		if n.Kind == yaml.ScalarNode && n.Tag == "!!timestamp" { // as YAML reads an unquoted date
+			*target = day(n.Value)
+		} else if s, ok := d.text(n, path, "a day such as 2027-03-01"); ok {
+			*target = day(s)
+		}
+		if problem := target.problem(); *target != "" && problem != "" {
+			d.fail(n, path, "%s", problem)
+		}
+		return
+	case word:
+		if s, ok := d.text(n, path, "text"); ok {
+			v.SetString(s)
+			if problem := v.Interface().(word).problem(); problem != "" {
+				d.fail(n, path, "%s", problem)
+			}
+		}
 		return
 	}
 	switch v.Kind() {
@@ -206,8 +229,6 @@ func (d *decoder) structure(n *yaml.Node, path string, v reflect.Value) {
 func unknownKey(key string, known []string) string {
 	meant := DidYouMean(key, known)
 	switch {
-	case slices.Contains([]string{"scopes", "exemptions", "allowPodExemptions"}, key):
-		return "is not for this version of podvet: remove it"
 	case key == "<<":
 		return "merge keys are not read here: write the keys out"
 	case meant == "":
@@ -307,15 +328,14 @@ func (d *decoder) enum(n *yaml.Node, path string, v reflect.Value, words []strin
 	d.fail(n, path, "is %s: write %s%s", describe(n), orList(words), DidYouMean(value, words))
 }
 
-// parameters reads a rule's parameters over its defaults.
-func (d *decoder) parameters(n *yaml.Node, path string, rule *rules.Rule) any {
-	defaults := rule.Defaults()
-	if defaults == nil {
+// parameters reads a rule's parameters over others of it: those that are not written stay.
+func (d *decoder) parameters(n *yaml.Node, path string, rule *rules.Rule, over any) any {
+	if over == nil {
 		d.fail(n, path, "rule %s has no parameters: remove this", rule.ID)
 		return nil
 	}
-	params := reflect.New(reflect.TypeOf(defaults)).Elem()
-	params.Set(reflect.ValueOf(defaults))
+	params := reflect.New(reflect.TypeOf(over)).Elem()
+	params.Set(reflect.ValueOf(over))
 	before := len(d.errs)
 	d.decode(n, path, params)
 	misread := slices.Clone(d.errs[before:])

@@ -7,11 +7,15 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/podvet/podvet/rules"
 )
@@ -58,6 +62,23 @@ func (profileName) words() []string {
 	return []string{rules.Minimal.String(), rules.Recommended.String(), rules.Strict.String()}
 }
 
+// level is the loudest that a finding may be.
+func (m Mode) level() rules.Level {
+	switch m {
+	case ModeWarn:
+		return rules.Warn
+	case ModeAudit:
+		return rules.Audit
+	case ModeOff:
+		return rules.Off
+	case ModeEnforce:
+	}
+	return rules.Deny
+}
+
+// ModeLabel on a namespace is its mode, over what the policy says.
+const ModeLabel = "podvet.dev/mode"
+
 type levelName string
 
 func (levelName) words() []string {
@@ -66,88 +87,208 @@ func (levelName) words() []string {
 
 // document is a policy as it is written.
 type document struct {
-	APIVersion         string                 `json:"apiVersion"`
-	Kind               string                 `json:"kind"`
-	Profile            profileName            `json:"profile"`
-	Mode               Mode                   `json:"mode"`
-	Fixes              bool                   `json:"fixes"`
-	Workloads          Workloads              `json:"workloads"`
-	InjectedContainers []string               `json:"injectedContainers"`
-	Rules              map[string]ruleSetting `json:"rules"`
+	APIVersion string      `json:"apiVersion" doc:"always podvet.dev/v1alpha1"`
+	Kind       string      `json:"kind" doc:"always Policy"`
+	settings               // of everyone
+	Scopes     []scope     `json:"scopes" doc:"other settings for some namespaces, pods or kinds; in order, the last one that matches wins key by key"`
+	Exemptions []exemption `json:"exemptions" doc:"where a rule does not bite: its findings are recorded at audit, and its fix is not applied"`
+}
+
+// settings are the keys of the document and of a scope. What a scope leaves out stays as it was.
+type settings struct {
+	Profile            profileName            `json:"profile" doc:"the level of every rule at once"`
+	Mode               Mode                   `json:"mode" doc:"caps every level; warn: deny becomes warn; audit: all become audit and nothing is patched; off: nothing at all"`
+	Fixes              *bool                  `json:"fixes" doc:"false: no fix anywhere"`
+	Workloads          Workloads              `json:"workloads" doc:"what findings on workload templates do at admission"`
+	InjectedContainers []string               `json:"injectedContainers" doc:"containers that meshes and agents add, by name: findings about these are capped at audit"`
+	AllowPodExemptions *bool                  `json:"allowPodExemptions" doc:"honour the pod annotation podvet.dev/exempt: \"rule-a,rule-b: reason\""`
+	Rules              map[string]ruleSetting `json:"rules" doc:"single rules by id"`
 }
 
 type ruleSetting struct {
-	Level  levelName  `json:"level"`
-	Fix    *bool      `json:"fix"`
-	Params *yaml.Node `json:"params"`
-
-	params any
+	Level  levelName  `json:"level" doc:"what a finding does"`
+	Fix    *bool      `json:"fix" doc:"whether the rule's fix is applied"`
+	Params *yaml.Node `json:"params" doc:"the rule's parameters; those left out stay as they are"`
 }
 
-// Policy is a policy in force: immutable, and safe for concurrent use.
-type Policy struct {
-	Workloads Workloads
-	Hash      string // of the text, 12 hexadecimal digits: which policy an answer came from
+type scope struct {
+	Name     string `json:"name" doc:"what reports call it"`
+	Match    match  `json:"match" doc:"all selectors given must match; none matches everything"`
+	settings        // those that differ here
+}
 
-	doc  document
-	plan *rules.Plan
+type exemption struct {
+	Rules   []ruleName     `json:"rules" doc:"ids of the rules, or \"*\" for all"`
+	Match   exemptionMatch `json:"match" doc:"all selectors given must match; none matches everything"`
+	Reason  reasonText     `json:"reason" doc:"why, for those who read it later"`
+	Owner   string         `json:"owner" doc:"who answers for it"`
+	Expires day            `json:"expires" doc:"the day, in UTC, from which its findings are warnings until someone removes it"`
+}
+
+// match says which pods and templates are meant.
+type match struct {
+	Namespaces        []pattern             `json:"namespaces" doc:"names of namespaces, with * for any run of characters"`
+	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector" doc:"labels of the namespace"`
+	PodSelector       *metav1.LabelSelector `json:"podSelector" doc:"labels of the pod or the template"`
+	Kinds             []kindName            `json:"kinds" doc:"kinds of owners as a person names them: Deployment also means the pods of its ReplicaSets, CronJob those of its Jobs, Pod only pods without a controller"`
+}
+
+type exemptionMatch struct {
+	match
+	Containers []pattern `json:"containers" doc:"names of containers; a finding about the pod as a whole is not meant then"`
+	Images     []pattern `json:"images" doc:"images as the pod names them; a finding about the pod as a whole is not meant then"`
+}
+
+// Policy is a policy in force: immutable to its callers, and safe for concurrent use.
+type Policy struct {
+	Hash    string    // of the text, 12 hexadecimal digits: which policy an answer came from
+	Until   time.Time // when an exemption expires next: load it again then; zero for never
+	Expired int       // exemptions that have expired
+
+	doc        document
+	scopes     []compiledMatch
+	exemptions []*compiledExemption
+	// The label keys that selectors mention, sorted.
+	namespaceKeys, podKeys []string
+
+	now   time.Time // that it was compiled for
+	cache cache
 }
 
 // Default is the built-in policy.
 func Default() *Policy {
-	p, err := Load("built-in policy", DefaultText)
+	p, err := Load("built-in policy", DefaultText, time.Time{})
 	if err != nil {
 		panic(err) // embedded; a test loads it
 	}
 	return p
 }
 
-// Load reads and compiles a policy. The error is of type Errors and names every mistake with its line in
-// the file and what to write instead.
-func Load(file string, text []byte) (*Policy, error) {
-	d := &decoder{file: file, at: map[string]*yaml.Node{}}
-	doc := document{Profile: "recommended", Mode: ModeEnforce, Fixes: true, Workloads: WorkloadsWarn, InjectedContainers: rules.DefaultInjected}
-	if root := d.document(text); root != nil {
-		d.decode(root, "", reflect.ValueOf(&doc).Elem())
-		d.header(&doc)
-		d.rules(&doc)
+// Load reads and compiles a policy as it stands at a time: exemptions expire. The error is of type Errors and
+// names every mistake with its line in the file and what to write instead.
+func Load(file string, text []byte, now time.Time) (*Policy, error) {
+	p, unknown, errs := load(file, text, now)
+	if errs = append(errs, unknown...); len(errs) > 0 {
+		sortErrors(errs)
+		return nil, errs
 	}
-	if len(d.errs) > 0 {
-		slices.SortStableFunc(d.errs, func(a, b Error) int { return cmp.Or(a.Line-b.Line, strings.Compare(a.Path, b.Path)) })
-		if d.more {
-			d.errs = append(d.errs, Error{File: file, Text: "there are more mistakes: mend these first"})
-		}
-		return nil, d.errs
-	}
-	sum := sha256.Sum256(text)
-	p := &Policy{Workloads: doc.Workloads, Hash: hex.EncodeToString(sum[:6]), doc: doc}
-	p.plan = rules.NewPlan(p.Settings(), doc.InjectedContainers, doc.Mode == ModeAudit)
 	return p, nil
 }
 
+// LoadShared is Load for a policy that replicas of different versions share: a rule that this version does not
+// know is no mistake but a warning, and its entry is ignored.
+func LoadShared(file string, text []byte, now time.Time) (p *Policy, unknown Errors, err error) {
+	p, unknown, errs := load(file, text, now)
+	if len(errs) > 0 {
+		errs = append(errs, unknown...)
+		sortErrors(errs)
+		return nil, nil, errs
+	}
+	return p, unknown, nil
+}
+
+func load(file string, text []byte, now time.Time) (p *Policy, unknown, errs Errors) {
+	d := &decoder{file: file, at: map[string]*yaml.Node{}}
+	doc := d.read(text)
+	if d.more {
+		d.errs = append(d.errs, Error{File: file, Line: math.MaxInt, Text: "there are more mistakes: mend these first"})
+	}
+	if len(d.errs) > 0 {
+		return nil, d.unknown, d.errs
+	}
+	sum := sha256.Sum256(text)
+	p = &Policy{Hash: hex.EncodeToString(sum[:6]), doc: *doc}
+	p.compile(now)
+	return p, d.unknown, nil
+}
+
+// sortErrors puts mistakes in the order of their lines.
+func sortErrors(errs Errors) {
+	slices.SortStableFunc(errs, func(a, b Error) int { return cmp.Or(a.Line-b.Line, strings.Compare(a.Path, b.Path)) })
+	if last := &errs[len(errs)-1]; last.Line == math.MaxInt {
+		last.Line = 0
+	}
+}
+
+// read decodes and checks the document.
+func (d *decoder) read(text []byte) *document {
+	yes := true
+	no := false
+	doc := &document{settings: settings{Profile: "recommended", Mode: ModeEnforce, Fixes: &yes, Workloads: WorkloadsWarn,
+		InjectedContainers: rules.DefaultInjected, AllowPodExemptions: &no}}
+	root := d.document(text)
+	if root == nil {
+		return doc
+	}
+	d.decode(root, "", reflect.ValueOf(doc).Elem())
+	d.header(doc)
+	d.rules(doc.Rules, "rules", doc.Rules)
+	names := map[string]int{}
+	for i, s := range doc.Scopes {
+		path := fmt.Sprintf("scopes[%d]", i)
+		d.rules(s.Rules, join(path, "rules"), doc.Rules)
+		d.match(s.Match, join(path, "match"))
+		if first, twice := names[s.Name]; twice && s.Name != "" {
+			d.fail(d.nearest(join(path, "name")), join(path, "name"), "%s is the name of scopes[%d] too: give each scope a name of its own", s.Name, first)
+		}
+		names[s.Name] = i
+	}
+	for i, e := range doc.Exemptions {
+		path := fmt.Sprintf("exemptions[%d]", i)
+		d.match(e.Match.match, join(path, "match"))
+		d.required(path, "reason", e.Reason == "", "say why, for those who read it later")
+		d.required(path, "rules", len(e.Rules) == 0, `name the rules, or write ["*"] for all`)
+		for j, id := range e.Rules {
+			if at := fmt.Sprintf("%s.rules[%d]", path, j); id != "*" && rules.Lookup(string(id)) == nil && !d.failedAt(at) {
+				d.unknownRule(at, string(id))
+			}
+		}
+	}
+	return doc
+}
+
+// required names a key that has to be there.
+func (d *decoder) required(path, key string, missing bool, remedy string) {
+	if at := join(path, key); missing && !slices.ContainsFunc(d.errs, func(e Error) bool { return strings.HasPrefix(e.Path, at) || e.Path == path }) {
+		d.fail(d.nearest(at), at, "is missing: %s", remedy)
+	}
+}
+
+// match checks what the types cannot.
+func (d *decoder) match(m match, path string) {
+	for key, selector := range map[string]*metav1.LabelSelector{"namespaceSelector": m.NamespaceSelector, "podSelector": m.PodSelector} {
+		at := join(path, key)
+		if _, err := metav1.LabelSelectorAsSelector(selector); err != nil {
+			d.fail(d.nearest(at), at, "is no label selector: %s", oneLine(err.Error()))
+		}
+	}
+}
+
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+
 // WithProfile is the policy with another profile in place of its own.
 func (p *Policy) WithProfile(profile rules.Profile) *Policy {
-	other := *p
+	other := &Policy{Hash: p.Hash, Until: p.Until, doc: p.doc}
 	other.doc.Profile = profileName(profile.String())
-	other.plan = rules.NewPlan(other.Settings(), other.doc.InjectedContainers, other.doc.Mode == ModeAudit)
-	return &other
+	other.compile(p.now)
+	return other
 }
 
 // LoadManifest reads a policy document, or a ConfigMap that holds one under the key policy.yaml.
-func LoadManifest(file string, text []byte) (*Policy, error) {
+func LoadManifest(file string, text []byte, now time.Time) (*Policy, error) {
 	var manifest struct {
 		Kind string    `yaml:"kind"`
 		Data yaml.Node `yaml:"data"`
 	}
 	if yaml.Unmarshal(text, &manifest) != nil || manifest.Kind != "ConfigMap" {
-		return Load(file, text)
+		return Load(file, text, now)
 	}
 	for i := 0; i+1 < len(manifest.Data.Content); i += 2 {
 		key, value := manifest.Data.Content[i], manifest.Data.Content[i+1]
 		if key.Value != "policy.yaml" {
 			continue
 		}
-		p, err := Load(file, []byte(value.Value))
+		p, err := Load(file, []byte(value.Value), now)
 		if mistakes, ok := errors.AsType[Errors](err); ok && value.Style&yaml.LiteralStyle != 0 {
 			for i := range mistakes { // the text starts on the line after the key
 				if mistakes[i].Line > 0 {
@@ -175,65 +316,44 @@ func (d *decoder) header(doc *document) {
 	}
 }
 
-// rules checks the entries of the key rules against the catalogue.
-func (d *decoder) rules(doc *document) {
-	for id, setting := range doc.Rules {
-		path := join("rules", id)
+// rules checks the entries of a key rules against the catalogue. A template may be promised for everyone.
+func (d *decoder) rules(entries map[string]ruleSetting, path string, everyones map[string]ruleSetting) {
+	for id, setting := range entries {
+		path := join(path, id)
 		rule := rules.Lookup(id)
 		if rule == nil {
-			d.fail(d.nearest(path), path, "there is no such rule%s: podvet rules lists them", DidYouMean(id, rules.IDs()))
+			d.unknownRule(path, id)
 			continue
 		}
 		if setting.Params != nil {
-			setting.params = d.parameters(setting.Params, join(path, "params"), rule)
-			doc.Rules[id] = setting
+			d.parameters(setting.Params, join(path, "params"), rule, rule.Defaults())
 		}
 		if setting.Fix != nil && *setting.Fix {
 			fix := join(path, "fix")
 			switch {
 			case !rule.HasFix():
 				d.fail(d.nearest(fix), fix, "rule %s has no fix: remove this", id)
-			case rule.NeedsTemplate && d.at[join(path, "params.template")] == nil:
+			case rule.NeedsTemplate && !hasKey(setting.Params, "template") && !hasKey(everyones[id].Params, "template"):
 				d.fail(d.nearest(fix), fix, "podvet invents no handler: promise one in params.template, a portName and a probe")
 			}
 		}
 	}
 }
 
-// Plan is what to judge and repair.
-func (p *Policy) Plan() *rules.Plan { return p.plan }
-
-// Settings are what the policy says of each rule, in the order of the catalogue.
-func (p *Policy) Settings() []rules.Setting {
-	profile, _ := rules.ParseProfile(string(p.doc.Profile))
-	settings := make([]rules.Setting, len(rules.Catalogue()))
-	for i, rule := range rules.Catalogue() {
-		settings[i] = p.setting(rule, profile)
+func hasKey(n *yaml.Node, key string) bool {
+	if n == nil {
+		return false
 	}
-	return settings
+	for i := 0; i < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return true
+		}
+	}
+	return false
 }
 
-func (p *Policy) setting(rule *rules.Rule, profile rules.Profile) rules.Setting {
-	entry := p.doc.Rules[rule.ID]
-	level := rule.Levels[profile]
-	if entry.Level != "" {
-		level, _ = rules.ParseLevel(string(entry.Level))
-	}
-	fix := rules.NoFix
-	switch {
-	case !p.doc.Fixes:
-	case entry.Fix != nil && *entry.Fix:
-		fix = rules.AskedFix
-	case entry.Fix == nil && rule.FixByDefault && level != rules.Off:
-		fix = rules.DefaultFix
-	}
-	switch p.doc.Mode {
-	case ModeWarn:
-		level = min(level, rules.Warn)
-	case ModeAudit:
-		level = min(level, rules.Audit)
-	case ModeOff:
-		level, fix = rules.Off, rules.NoFix
-	}
-	return rules.Setting{Level: level, Fix: fix, Params: entry.params}
+func (d *decoder) unknownRule(path, id string) {
+	n := d.nearest(path)
+	d.unknown = append(d.unknown, Error{File: d.file, Line: n.Line, Path: path,
+		Text: fmt.Sprintf("there is no such rule%s: podvet rules lists them", DidYouMean(id, rules.IDs()))})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -16,7 +17,7 @@ const header = "apiVersion: podvet.dev/v1alpha1\nkind: Policy\n"
 
 func mistakes(t *testing.T, text string) []string {
 	t.Helper()
-	_, err := policy.Load("p.yaml", []byte(text))
+	_, err := policy.Load("p.yaml", []byte(text), time.Now())
 	if err == nil {
 		return nil
 	}
@@ -38,9 +39,6 @@ func TestMistakes(t *testing.T) {
 		{"a tab", header + "rules:\n\tx: y\n", "p.yaml:4: is not YAML: found character that cannot start any token"},
 		{"unknown key", header + "profiles: strict\n", "p.yaml:3: profiles: unknown key (did you mean profile?)"},
 		{"case matters", header + "Profile: strict\n", "p.yaml:3: Profile: unknown key (did you mean profile?)"},
-		{"a key of a later version", header + "scopes: []\n", "p.yaml:3: scopes: is not for this version of podvet: remove it"},
-		{"exemptions come later", header + "exemptions: []\n", "p.yaml:3: exemptions: is not for this version of podvet: remove it"},
-		{"pod exemptions come later", header + "allowPodExemptions: true\n", "p.yaml:3: allowPodExemptions: is not for this version of podvet: remove it"},
 		{"duplicate key", header + "mode: warn\nmode: audit\n", "p.yaml:4: mode: stands here a second time, first in line 3: remove one"},
 		{"duplicate rule", header + "rules:\n  bare-pod: {level: off}\n  bare-pod: {level: warn}\n", "p.yaml:5: rules.bare-pod: stands here a second time, first in line 4: remove one"},
 		{"second document", header + "---\nkind: Policy\n", "p.yaml:3: a second document: a policy is one document, write the other into a file of its own"},
@@ -84,6 +82,32 @@ func TestMistakes(t *testing.T) {
 		{"forced boolean", header + "fixes: !!bool maybe\n", "p.yaml:3: fixes: is maybe: write true or false"},
 		{"grpc port", header + "rules:\n  no-liveness-probe: {params: {template: {portName: grpc, probe: {grpc: {port: 99999}}}}}\n",
 			"p.yaml:4: rules.no-liveness-probe.params.template.probe.grpc.port: is 99999: write 1 to 65535"},
+		{"scopes no list", header + "scopes: {name: a}\n", "p.yaml:3: scopes: is a mapping: write a list"},
+		{"unknown key in a scope", header + "scopes:\n- name: a\n  profil: strict\n", "p.yaml:5: scopes[0].profil: unknown key (did you mean profile?)"},
+		{"a scope in a scope", header + "scopes:\n- scopes: []\n", "p.yaml:4: scopes[0].scopes: unknown key: write allowPodExemptions, fixes, injectedContainers, match, mode, name, profile, rules or workloads"},
+		{"two scopes of one name", header + "scopes:\n- name: a\n- name: a\n", "p.yaml:5: scopes[1].name: a is the name of scopes[0] too: give each scope a name of its own"},
+		{"a pattern with a blank", header + "scopes:\n- match: {namespaces: [\"pay *\"]}\n", `p.yaml:4: scopes[0].match.namespaces[0]: is "pay *": a pattern has only letters, digits and - . _ / : @, and * for any run of characters`},
+		{"a regular expression", header + "scopes:\n- match: {namespaces: [\"pay-.+\"]}\n", `p.yaml:4: scopes[0].match.namespaces[0]: is "pay-.+": a pattern has only letters, digits and - . _ / : @, and * for any run of characters`},
+		{"an empty pattern", header + "scopes:\n- match: {namespaces: [\"\"]}\n", "p.yaml:4: scopes[0].match.namespaces[0]: is empty and matches nothing: write a name, or * for all"},
+		{"namespaces no list", header + "scopes:\n- match: {namespaces: pay}\n", `p.yaml:4: scopes[0].match.namespaces: is "pay": write a list`},
+		{"a misspelt selector", header + "scopes:\n- match: {namespaceSelecter: {}}\n", "p.yaml:4: scopes[0].match.namespaceSelecter: unknown key (did you mean namespaceSelector?)"},
+		{"a selector without matchLabels", header + "scopes:\n- match: {podSelector: {team: a}}\n", "p.yaml:4: scopes[0].match.podSelector.team: unknown key: write matchExpressions or matchLabels"},
+		{"an operator", header + "scopes:\n- match: {podSelector: {matchExpressions: [{key: a, operator: Is}]}}\n", `p.yaml:4: scopes[0].match.podSelector: is no label selector: "Is" is not a valid label selector operator`},
+		{"a plural kind", header + "scopes:\n- match: {kinds: [Deployments]}\n", `p.yaml:4: scopes[0].match.kinds[0]: is "Deployments", no kind: write Pod, Deployment, ReplicaSet, StatefulSet, DaemonSet, ReplicationController, Job, CronJob, or the kind of an operator's own (did you mean Deployment?)`},
+		{"a kind in lower case", header + "scopes:\n- match: {kinds: [workflow]}\n", `p.yaml:4: scopes[0].match.kinds[0]: is "workflow", no kind: write Pod, Deployment, ReplicaSet, StatefulSet, DaemonSet, ReplicationController, Job, CronJob, or the kind of an operator's own`},
+		{"images in a scope", header + "scopes:\n- match: {images: [a]}\n", "p.yaml:4: scopes[0].match.images: unknown key: write kinds, namespaceSelector, namespaces or podSelector"},
+		{"no such rule in a scope", header + "scopes:\n- rules: {bare-pot: {level: off}}\n", "p.yaml:4: scopes[0].rules.bare-pot: there is no such rule (did you mean bare-pod?): podvet rules lists them"},
+		{"no template anywhere", header + "scopes:\n- rules: {no-readiness-probe: {fix: true}}\n", "p.yaml:4: scopes[0].rules.no-readiness-probe.fix: podvet invents no handler: promise one in params.template, a portName and a probe"},
+		{"exemption without reason", header + "exemptions:\n- rules: [bare-pod]\n", "p.yaml:4: exemptions[0].reason: is missing: say why, for those who read it later"},
+		{"an empty reason", header + "exemptions:\n- rules: [bare-pod]\n  reason: \" \"\n", "p.yaml:5: exemptions[0].reason: is empty: say why, for those who read it later"},
+		{"a reason of two lines", header + "exemptions:\n- rules: [bare-pod]\n  reason: \"a\\nb\"\n", "p.yaml:5: exemptions[0].reason: has a line break or a control character: write one line"},
+		{"exemption without rules", header + "exemptions:\n- reason: r\n", `p.yaml:4: exemptions[0].rules: is missing: name the rules, or write ["*"] for all`},
+		{"no such rule in an exemption", header + "exemptions:\n- {rules: [bare-pod, no-readyness-probe], reason: r}\n", "p.yaml:4: exemptions[0].rules[1]: there is no such rule (did you mean no-readiness-probe?): podvet rules lists them"},
+		{"a pattern of rules", header + "exemptions:\n- {rules: [\"probe-*\"], reason: r}\n", `p.yaml:4: exemptions[0].rules[0]: is "probe-*": write a rule's id, or "*" alone for all rules`},
+		{"no day", header + "exemptions:\n- {rules: [bare-pod], reason: r, expires: next week}\n", `p.yaml:4: exemptions[0].expires: is "next week", no day: write it as 2027-03-01`},
+		{"a day that is not", header + "exemptions:\n- {rules: [bare-pod], reason: r, expires: 2027-02-30}\n", `p.yaml:4: exemptions[0].expires: is "2027-02-30", no day: write it as 2027-03-01`},
+		{"a time", header + "exemptions:\n- {rules: [bare-pod], reason: r, expires: 2027-02-03T10:00:00Z}\n", `p.yaml:4: exemptions[0].expires: is "2027-02-03T10:00:00Z", no day: write it as 2027-03-01`},
+		{"pod exemptions no boolean", header + "allowPodExemptions: maybe\n", `p.yaml:3: allowPodExemptions: is "maybe": write true or false`},
 		{"template with a misspelt field", header + "rules:\n  no-liveness-probe: {params: {template: {portName: http, probe: {tcpSockets: {port: http}}}}}\n",
 			"p.yaml:4: rules.no-liveness-probe.params.template.probe.tcpSockets: unknown key (did you mean tcpSocket?)"},
 	} {
@@ -174,7 +198,7 @@ func TestYAMLBomb(t *testing.T) {
 
 func setting(t *testing.T, text, rule string) rules.Setting {
 	t.Helper()
-	p, err := policy.Load("p.yaml", []byte(header+text))
+	p, err := policy.Load("p.yaml", []byte(header+text), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,9 +228,7 @@ func TestSettings(t *testing.T) {
 		{"{profile: minimal, rules: {no-startup-probe: {level: audit}}}", "no-startup-probe", rules.Audit, rules.DefaultFix},
 		{"rules: {startup-budget-too-short: {fix: true}}", "startup-budget-too-short", rules.Warn, rules.AskedFix},
 		{"", "startup-budget-too-short", rules.Warn, rules.NoFix},
-		{"mode: warn", "probe-port-unresolved", rules.Warn, rules.NoFix},
-		{"mode: audit", "probe-port-unresolved", rules.Audit, rules.NoFix},
-		{"mode: audit", "no-startup-probe", rules.Audit, rules.DefaultFix},
+		{"mode: warn", "probe-port-unresolved", rules.Deny, rules.NoFix}, // the plan caps it
 		{"mode: off", "probe-port-unresolved", rules.Off, rules.NoFix},
 		{"{mode: off, rules: {no-startup-probe: {fix: true}}}", "no-startup-probe", rules.Off, rules.NoFix},
 	} {
@@ -229,15 +251,15 @@ func TestParamsKeepOtherDefaults(t *testing.T) {
 
 // TestDefaultPolicy: the text that people start from is what is in force without one.
 func TestDefaultPolicy(t *testing.T) {
-	built, err := policy.Load("default", []byte(header))
+	built, err := policy.Load("default", []byte(header), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(built.Settings(), policy.Default().Settings()); diff != "" {
 		t.Errorf("(-a bare header +default.yaml):\n%s", diff)
 	}
-	if built.Workloads != policy.Default().Workloads {
-		t.Errorf("workloads %s and %s", built.Workloads, policy.Default().Workloads)
+	if built, def := ruling(built, "", "Pod", nil, nil), ruling(policy.Default(), "", "Pod", nil, nil); built.Workloads != def.Workloads || built.Mode != def.Mode {
+		t.Errorf("%+v and %+v", built, def)
 	}
 	for _, name := range rules.DefaultInjected {
 		if !strings.Contains(string(policy.DefaultText), "- "+name+"\n") {
@@ -253,7 +275,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add(header + "rules: {no-readiness-probe: &a {fix: true}, no-liveness-probe: *a, bare-pod: *a}\n")
 	f.Add(header + "rules: {<<: {bare-pod: {level: off}}}\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		p, err := policy.Load("p.yaml", []byte(text))
+		p, err := policy.Load("p.yaml", []byte(text), time.Now())
 		if (p == nil) == (err == nil) {
 			t.Errorf("policy %v, error %v", p, err)
 		}
@@ -268,11 +290,11 @@ func TestConfigMap(t *testing.T) {
 	wrap := func(policy string) string {
 		return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: p}\ndata:\n  policy.yaml: |\n    " + strings.ReplaceAll(strings.TrimSpace(policy), "\n", "\n    ") + "\n"
 	}
-	p, err := policy.LoadManifest("cm.yaml", []byte(wrap(header+"profile: strict")))
+	p, err := policy.LoadManifest("cm.yaml", []byte(wrap(header+"profile: strict")), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	strict, err := policy.Load("x", []byte(header+"profile: strict"))
+	strict, err := policy.Load("x", []byte(header+"profile: strict"), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,15 +304,15 @@ func TestConfigMap(t *testing.T) {
 	if diff := cmp.Diff(strict.Settings(), policy.Default().WithProfile(rules.Strict).Settings()); diff != "" {
 		t.Errorf("WithProfile: %s", diff)
 	}
-	_, err = policy.LoadManifest("cm.yaml", []byte(wrap(header+"profile: strikt")))
+	_, err = policy.LoadManifest("cm.yaml", []byte(wrap(header+"profile: strikt")), time.Now())
 	if err == nil || !strings.HasPrefix(err.Error(), "cm.yaml:8: profile: ") {
 		t.Errorf("%v", err)
 	}
-	_, err = policy.LoadManifest("cm.yaml", []byte("apiVersion: v1\nkind: ConfigMap\ndata: {other: x}\n"))
+	_, err = policy.LoadManifest("cm.yaml", []byte("apiVersion: v1\nkind: ConfigMap\ndata: {other: x}\n"), time.Now())
 	if err == nil || !strings.Contains(err.Error(), "no key policy.yaml") {
 		t.Errorf("%v", err)
 	}
-	if _, err = policy.LoadManifest("p.yaml", []byte(header)); err != nil {
+	if _, err = policy.LoadManifest("p.yaml", []byte(header), time.Now()); err != nil {
 		t.Errorf("a plain document: %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -27,9 +28,13 @@ rules:
   startup-budget-too-short: {fix: true}
 `
 
+func always(plan *rules.Plan) func(*rules.Subject) *rules.Plan {
+	return func(*rules.Subject) *rules.Plan { return plan }
+}
+
 func plans(t testing.TB) map[string]*rules.Plan {
 	t.Helper()
-	every, err := policy.Load("test", []byte(everyFix))
+	every, err := policy.Load("test", []byte(everyFix), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +136,7 @@ func TestRepairOddFiles(t *testing.T) {
 	plan := plans(t)["default"]
 	for name, text := range ways {
 		t.Run(name, func(t *testing.T) {
-			out, repaired, problems := Repair("test", []byte(text), plan)
+			out, repaired, problems := Repair("test", []byte(text), always(plan))
 			if len(problems) > 0 {
 				t.Fatalf("%v", problems)
 			}
@@ -194,7 +199,7 @@ func checkRepair(t *testing.T, before, after string, plan *rules.Plan) {
 			t.Errorf("(-what Vet makes +what was written):\n%s", cmp.Diff(was[i].Object, is[i].Object))
 		}
 	}
-	if again, _, _ := Repair("test", []byte(after), plan); string(again) != after {
+	if again, _, _ := Repair("test", []byte(after), always(plan)); string(again) != after {
 		t.Errorf("a second time changes more:\n%s", cmp.Diff(after, string(again)))
 	}
 }
@@ -212,7 +217,7 @@ func TestRepairFixtures(t *testing.T) {
 				t.Fatal(err)
 			}
 			for name, plan := range plans(t) {
-				out, _, problems := Repair(path, text, plan)
+				out, _, problems := Repair(path, text, always(plan))
 				if len(problems) > 0 {
 					t.Errorf("%s: %v", path, problems)
 				}
@@ -238,7 +243,7 @@ func TestNotSafe(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			text := pod("p", c.fields) + "---\n" + pod("sound", "    readinessProbe: {exec: {command: [x]}}\n")
-			out, repaired, problems := Repair("f.yaml", []byte(text), plans(t)["default"])
+			out, repaired, problems := Repair("f.yaml", []byte(text), always(plans(t)["default"]))
 			if len(problems) != 1 || !strings.HasSuffix(problems[0].Error(), c.want) {
 				t.Errorf("%v", problems)
 			}
@@ -260,7 +265,7 @@ func TestRepairALongList(t *testing.T) {
 	for i := range items {
 		fmt.Fprintf(&text, "- apiVersion: v1\n  kind: Pod\n  metadata: {name: p%d}\n  spec: {containers: [{name: app, image: i, readinessProbe: {exec: {command: [x]}, timeoutSeconds: 1}}]}\n", i)
 	}
-	out, repaired, problems := Repair("test", []byte(text.String()), plans(t)["default"])
+	out, repaired, problems := Repair("test", []byte(text.String()), always(plans(t)["default"]))
 	if len(repaired) != items || len(problems) > 0 || strings.Count(string(out), "timeoutSeconds: 5") != items {
 		t.Errorf("%d repaired, %v", len(repaired), problems)
 	}
@@ -277,7 +282,7 @@ func TestOddLineEnds(t *testing.T) {
 		if line := docs[0].LineOf("spec.containers[0].readinessProbe.exec"); line != 9 {
 			t.Errorf("%q: line %d, want 9", odd, line)
 		}
-		out, repaired, problems := Repair("test", []byte(text), plans(t)["default"])
+		out, repaired, problems := Repair("test", []byte(text), always(plans(t)["default"]))
 		if len(repaired) != 1 || len(problems) > 0 || !strings.Contains(string(out), "      timeoutSeconds: 5\n      exec") {
 			t.Errorf("%q: %v %v\n%s", odd, repaired, problems, out)
 		}
@@ -291,7 +296,7 @@ func FuzzRepair(f *testing.F) {
 	all := plans(f)
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, plan := range all {
-			out, repaired, problems := Repair("test", []byte(text), plan)
+			out, repaired, problems := Repair("test", []byte(text), always(plan))
 			if len(repaired) == 0 && string(out) != text {
 				t.Errorf("nothing repaired, but changed:\n%s", cmp.Diff(text, string(out)))
 			}

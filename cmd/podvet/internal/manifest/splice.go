@@ -26,9 +26,9 @@ type Repaired struct {
 	Fixed []rules.Fixed
 }
 
-// Repair applies the plan's fixes to the text of a file. Every byte that no fix touches stays. An object whose
+// Repair applies the fixes that the plan of each object turns on to the text of a file. Every byte that no fix touches stays. An object whose
 // fixes cannot be spliced in safely is left alone, with a Problem that names the line.
-func Repair(file string, text []byte, plan *rules.Plan) (out []byte, repaired []Repaired, problems []Problem) {
+func Repair(file string, text []byte, planFor func(*rules.Subject) *rules.Plan) (out []byte, repaired []Repaired, problems []Problem) {
 	for chunk := range chunks(file, text) {
 		docs, errs := Parse(chunk)
 		problems = append(problems, errs...)
@@ -37,7 +37,7 @@ func Repair(file string, text []byte, plan *rules.Plan) (out []byte, repaired []
 			if doc.Object == nil {
 				continue
 			}
-			r, problem := doc.repair(plan)
+			r, problem := doc.repair(planFor)
 			if problem != nil {
 				problems = append(problems, *problem)
 			} else if r != nil {
@@ -155,7 +155,7 @@ func splice(text []byte, repairs []repair) []byte {
 }
 
 // repair works out the edits that fix an object; nil where there is nothing to fix.
-func (d *Document) repair(plan *rules.Plan) (*repair, *Problem) {
+func (d *Document) repair(planFor func(*rules.Subject) *rules.Plan) (*repair, *Problem) {
 	object := d.Object.DeepCopyObject().(rules.Object)
 	rules.Default(object)
 	if invalid := rules.Invalid(object); len(invalid) > 0 {
@@ -165,6 +165,7 @@ func (d *Document) repair(plan *rules.Plan) (*repair, *Problem) {
 	if !ok {
 		return nil, nil
 	}
+	plan := planFor(subject)
 	result := rules.Vet(subject, plan)
 	if plan.Dry() || len(result.Fixed) == 0 {
 		return nil, nil

@@ -54,7 +54,7 @@ func Split(file string, r io.Reader, yield func(Chunk, error) bool) {
 	head, err := reader.Peek(64 << 10)
 	if len(head) == 0 {
 		if err != nil && !errors.Is(err, io.EOF) {
-			yield(Chunk{}, unreadable(file, 0, err))
+			yield(Chunk{}, Unreadable(file, 0, err))
 		}
 		return
 	}
@@ -63,10 +63,6 @@ func Split(file string, r io.Reader, yield func(Chunk, error) bool) {
 	} else {
 		splitYAML(file, 1, reader, yield)
 	}
-}
-
-func unreadable(file string, line int, err error) Problem {
-	return Unreadable(file, line, err)
 }
 
 // looksLikeJSON: a brace or bracket, and then a quote, another of them or the end. That may still be YAML's flow
@@ -139,7 +135,7 @@ func splitYAML(file string, line int, r *bufio.Reader, yield func(Chunk, error) 
 			flush()
 			return
 		default:
-			yield(Chunk{}, unreadable(file, line, err))
+			yield(Chunk{}, Unreadable(file, line, err))
 			return
 		}
 	}

@@ -57,7 +57,8 @@ type Finding struct {
 	Path      string      `json:"path"`
 	Line      int         `json:"line"` // 0 where unknown
 	Message   string      `json:"message"`
-	Fixable   bool        `json:"fixable"` // the rule's fix, on or off, would end this finding
+	Fixable   bool        `json:"fixable"`          // the rule's fix, on or off, would end this finding
+	Exempt    string      `json:"exempt,omitempty"` // the reason, where the policy exempts it
 }
 
 // Fixed is one repair.

@@ -1,0 +1,144 @@
+package manifest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"go.yaml.in/yaml/v3"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Namespaces are the labels of the namespaces that the input holds, by name.
+type Namespaces map[string]map[string]string
+
+// Labels are those of a namespace. Of one that the input does not hold only the label is known that the API server
+// puts on all.
+func (n Namespaces) Labels(name string) map[string]string {
+	labels, known := n[name]
+	if !known && name != "" {
+		labels = map[string]string{corev1.LabelMetadataName: name}
+	}
+	return labels
+}
+
+// ReadNamespaces looks through the input for namespaces before anything is judged, for one may come after its pods.
+// What cannot be read is left for the second look to report. Standard input can be read only once: use the one that
+// is returned instead, and close it. progress is told of each document.
+func ReadNamespaces(args []string, stdin io.Reader, progress func()) (Namespaces, io.ReadCloser, error) {
+	again := &kept{stdin: stdin}
+	found := Namespaces{}
+	Files(args, func(name string) bool {
+		source := io.TeeReader(readerFunc(again.first), writerFunc(again.keep))
+		if name != Stdin {
+			file, err := os.Open(name)
+			if err != nil {
+				return true
+			}
+			defer func() { _ = file.Close() }() // it was only read
+			source = file
+		}
+		Split(Name(name), source, func(c Chunk, err error) bool {
+			if err == nil && bytes.Contains(c.Text, []byte("Namespace")) {
+				found.add(c)
+			}
+			progress()
+			return true
+		})
+		return true
+	}, func(Problem) {})
+	return found, again, again.rewind()
+}
+
+func (n Namespaces) add(c Chunk) {
+	docs, _ := Parse(c)
+	for _, doc := range docs {
+		if doc.Kind != "Namespace" || doc.APIVersion != "v1" {
+			continue
+		}
+		labels := map[string]string{corev1.LabelMetadataName: doc.Name()}
+		if metadata := field(doc.root, "metadata"); metadata != nil {
+			if written := field(metadata, "labels"); written != nil && resolve(written).Kind == yaml.MappingNode {
+				for pairs := resolve(written).Content; len(pairs) > 0; pairs = pairs[2:] {
+					labels[resolve(pairs[0]).Value] = resolve(pairs[1]).Value
+				}
+			}
+		}
+		n[doc.Name()] = labels
+	}
+}
+
+// kept is standard input, kept to be read again: in a file that is gone once it is closed, or where there is no
+// folder for one, as in a container without /tmp, in memory.
+type kept struct {
+	stdin io.Reader
+	err   error // of reading it, for the second look to meet at the same place
+	full  error // of keeping it
+	file  *os.File
+	text  bytes.Buffer
+}
+
+func (k *kept) first(p []byte) (int, error) {
+	n, err := k.stdin.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		k.err = err
+	}
+	return n, err
+}
+
+func (k *kept) keep(p []byte) (int, error) {
+	if k.file == nil && k.text.Len() == 0 {
+		if file, err := os.CreateTemp("", "podvet-*"); err == nil {
+			k.file = file
+			_ = os.Remove(file.Name()) // where a system keeps it, its cleaner will find it
+		}
+	}
+	if k.file == nil {
+		return k.text.Write(p)
+	}
+	n, err := k.file.Write(p)
+	if err != nil {
+		k.full = err
+	}
+	return n, err
+}
+
+func (k *kept) rewind() error {
+	if k.full != nil {
+		return fmt.Errorf("standard input cannot be kept: %w: set TMPDIR to a folder with room, or name files", k.full)
+	}
+	if k.file == nil {
+		return nil
+	}
+	_, err := k.file.Seek(0, io.SeekStart)
+	return err
+}
+
+func (k *kept) Read(p []byte) (int, error) {
+	read := k.text.Read
+	if k.file != nil {
+		read = k.file.Read
+	}
+	n, err := read(p)
+	if errors.Is(err, io.EOF) && k.err != nil {
+		err = k.err
+	}
+	return n, err
+}
+
+func (k *kept) Close() error {
+	if k.file == nil {
+		return nil
+	}
+	return k.file.Close()
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

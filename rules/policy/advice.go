@@ -1,0 +1,132 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/podvet/podvet/rules"
+)
+
+// noticeDays is how long before an exemption expires its owner is told.
+const noticeDays = 14
+
+// Advice is what is allowed in a good policy and yet worth a second look: exemptions that have expired or soon will,
+// levels that change nothing and, where the namespaces of the cluster are known, by name with their labels, selectors
+// that match none of them.
+func Advice(file string, text []byte, now time.Time, namespaces map[string]map[string]string) Errors {
+	d := &decoder{file: file, at: map[string]*yaml.Node{}}
+	doc := d.read(text)
+	if len(d.errs) > 0 {
+		return nil // first the mistakes
+	}
+	d.unknown = nil
+	a := adviser{d, doc}
+	a.levels()
+	for i, e := range doc.Exemptions {
+		path := fmt.Sprintf("exemptions[%d]", i)
+		if e.Expires != "" {
+			a.expiry(e.Expires, join(path, "expires"), now)
+		}
+		a.nowhere(e.Match.match, join(path, "match"), namespaces)
+	}
+	for i, s := range doc.Scopes {
+		a.nowhere(s.Match, fmt.Sprintf("scopes[%d].match", i), namespaces)
+	}
+	if len(d.errs) > 0 {
+		sortErrors(d.errs)
+	}
+	return d.errs
+}
+
+type adviser struct {
+	*decoder
+	doc *document
+}
+
+func (a adviser) advise(path, format string, args ...any) {
+	a.fail(a.nearest(path), path, format, args...)
+}
+
+func (a adviser) expiry(expires day, path string, now time.Time) {
+	switch left := expires.start().Sub(now); {
+	case left <= 0:
+		a.advise(path, "has expired on %s: its findings are warnings now: remove the exemption, or write a later day", expires)
+	case left <= noticeDays*24*time.Hour:
+		a.advise(path, "expires on %s: from that day its findings are warnings", expires)
+	}
+}
+
+// levels finds rules that are set to the level they have without that.
+func (a adviser) levels() {
+	profile, _ := rules.ParseProfile(string(a.doc.Profile))
+	for id, entry := range a.doc.Rules {
+		if rule := rules.Lookup(id); rule != nil && entry.Level != "" && string(entry.Level) == rule.Levels[profile].String() {
+			a.advise(join(join("rules", id), "level"), "%s is already its level in the profile %s: remove this", entry.Level, profile)
+		}
+	}
+	for i, s := range a.doc.Scopes {
+		scopeProfile, own := rules.ParseProfile(string(s.Profile))
+		if !own {
+			scopeProfile = profile
+		}
+		for id, entry := range s.Rules {
+			rule := rules.Lookup(id)
+			// A scope before this one may have changed it for some.
+			if rule == nil || entry.Level == "" || slices.ContainsFunc(a.doc.Scopes[:i], func(before scope) bool {
+				return before.Rules[id].Level != "" || before.Profile != "" && !own
+			}) {
+				continue
+			}
+			level, from := rule.Levels[scopeProfile].String(), "in the profile "+scopeProfile.String()
+			if everyones := a.doc.Rules[id].Level; everyones != "" {
+				level, from = string(everyones), "for everyone"
+			}
+			if string(entry.Level) == level {
+				a.advise(fmt.Sprintf("scopes[%d].rules.%s.level", i, id), "%s is already its level %s: remove this", level, from)
+			}
+		}
+	}
+}
+
+// nowhere finds selectors that match no namespace of the cluster.
+func (a adviser) nowhere(m match, path string, namespaces map[string]map[string]string) {
+	if namespaces == nil || len(m.Namespaces) == 0 && m.NamespaceSelector == nil {
+		return
+	}
+	selector := compileSelector(m.NamespaceSelector, map[string]bool{})
+	var keys []string
+	if len(m.Namespaces) > 0 {
+		keys = append(keys, "namespaces")
+	}
+	if selector != nil {
+		keys = append(keys, "namespaceSelector")
+	}
+	for name, its := range namespaces {
+		if anyMatches(m.Namespaces, name) && (selector == nil || selector.Matches(labels.Set(its))) {
+			return
+		}
+	}
+	a.advise(join(path, keys[0]), "%s: no namespace of this cluster is meant: is that a typing mistake?", plainList(m, keys))
+}
+
+// plainList says what was asked for.
+func plainList(m match, keys []string) string {
+	var words []string
+	for _, p := range m.Namespaces {
+		words = append(words, string(p))
+	}
+	text := strings.Join(words, ", ")
+	if slices.Contains(keys, "namespaceSelector") {
+		selector := compileSelector(m.NamespaceSelector, map[string]bool{}).String()
+		if text != "" {
+			text += " with "
+		}
+		text += selector
+	}
+	return text
+}

@@ -1,0 +1,404 @@
+package policy
+
+import (
+	"encoding/binary"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/podvet/podvet/rules"
+)
+
+// Ruling is what the policy says of one subject.
+type Ruling struct {
+	Plan      *rules.Plan
+	Mode      Mode
+	Workloads Workloads
+}
+
+// For decides about a subject, which knows its namespace, by the labels of that namespace. What it depends on is
+// the namespace with its mode, the owner's kind and the labels that selectors mention: for these the answer is
+// kept, so that Jobs with labels of their own fill no memory.
+func (p *Policy) For(s *rules.Subject, namespaceLabels map[string]string) Ruling {
+	var buffer [512]byte
+	key := append(buffer[:0], s.Namespace...)
+	key = append(append(key, 0), s.OwnerKind...)
+	key = appendLabel(key, namespaceLabels, ModeLabel)
+	for _, name := range p.namespaceKeys {
+		key = appendLabel(key, namespaceLabels, name)
+	}
+	for _, name := range p.podKeys {
+		key = appendLabel(key, s.Meta.Labels, name)
+	}
+	p.cache.RLock()
+	d := p.cache.decisions[string(key)]
+	p.cache.RUnlock()
+	if d == nil {
+		d = p.decide(string(key), place{s.Namespace, s.OwnerKind, namespaceLabels, s.Meta.Labels})
+	}
+	ruling := Ruling{Plan: d.plan, Mode: d.mode, Workloads: d.workloads}
+	if exempt := d.exempting(s); exempt != nil {
+		ruling.Plan = ruling.Plan.Exempting(exempt)
+	}
+	return ruling
+}
+
+// appendLabel tells a label that is not there from an empty one.
+func appendLabel(key []byte, labels map[string]string, name string) []byte {
+	value, ok := labels[name]
+	if !ok {
+		return append(key, 0)
+	}
+	return append(append(key, 0, 1), value...)
+}
+
+// place is where a pod or a template is, as selectors see it.
+type place struct {
+	namespace, kind            string
+	namespaceLabels, podLabels map[string]string
+}
+
+// compiledMatch is a match ready to be asked.
+type compiledMatch struct {
+	namespaces                     []pattern
+	kinds                          []kindName
+	namespaceSelector, podSelector labels.Selector // nil for all
+}
+
+func (m *compiledMatch) matches(at place) bool {
+	return anyMatches(m.namespaces, at.namespace) &&
+		(len(m.kinds) == 0 || slices.Contains(m.kinds, kindName(at.kind))) &&
+		(m.namespaceSelector == nil || m.namespaceSelector.Matches(labels.Set(at.namespaceLabels))) &&
+		(m.podSelector == nil || m.podSelector.Matches(labels.Set(at.podLabels)))
+}
+
+type compiledExemption struct {
+	compiledMatch
+	containers, images []pattern
+	index              int // in the document
+	note               *rules.Exemption
+}
+
+// about tells whether a finding about a container, nil for the pod, is meant.
+func (e *compiledExemption) about(c *rules.Container) bool {
+	if c == nil {
+		return len(e.containers) == 0 && len(e.images) == 0
+	}
+	return anyMatches(e.containers, c.Name) && anyMatches(e.images, c.Image)
+}
+
+// compile makes the selectors ready and looks at the calendar.
+func (p *Policy) compile(now time.Time) {
+	p.now = now
+	mentioned := map[string]bool{}
+	podMentioned := map[string]bool{}
+	for i := range p.doc.Scopes {
+		p.scopes = append(p.scopes, compileMatch(&p.doc.Scopes[i].Match, mentioned, podMentioned))
+	}
+	for i := range p.doc.Exemptions {
+		e := &p.doc.Exemptions[i]
+		compiled := &compiledExemption{compiledMatch: compileMatch(&e.Match.match, mentioned, podMentioned),
+			containers: e.Match.Containers, images: e.Match.Images, index: i, note: &rules.Exemption{Reason: string(e.Reason)}}
+		if e.Expires != "" {
+			switch start := e.Expires.start(); {
+			case !now.Before(start):
+				compiled.note.Expired = string(e.Expires)
+				p.Expired++
+			case p.Until.IsZero() || start.Before(p.Until):
+				p.Until = start
+			}
+		}
+		p.exemptions = append(p.exemptions, compiled)
+	}
+	p.namespaceKeys, p.podKeys = sortedKeys(mentioned), sortedKeys(podMentioned)
+	p.cache.empty()
+}
+
+func compileMatch(m *match, namespaceKeys, podKeys map[string]bool) compiledMatch {
+	return compiledMatch{m.Namespaces, m.Kinds, compileSelector(m.NamespaceSelector, namespaceKeys), compileSelector(m.PodSelector, podKeys)}
+}
+
+func compileSelector(s *metav1.LabelSelector, keys map[string]bool) labels.Selector {
+	if s == nil || len(s.MatchLabels) == 0 && len(s.MatchExpressions) == 0 {
+		return nil
+	}
+	selector, _ := metav1.LabelSelectorAsSelector(s) // it was checked when it was read
+	requirements, _ := selector.Requirements()
+	for _, r := range requirements {
+		keys[r.Key()] = true
+	}
+	return selector
+}
+
+func sortedKeys(set map[string]bool) []string {
+	keys := make([]string, 0, len(set))
+	for key := range set {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// maxDecisions bounds what is kept: where more places are asked about, all is worked out anew.
+const maxDecisions = 4096
+
+// cache keeps decisions, and what many of them share. It is dropped with its policy.
+type cache struct {
+	sync.RWMutex
+	decisions  map[string]*decision
+	plans      map[string]*rules.Plan   // by mode and matching scopes
+	exemptions map[string]*exemptionSet // by matching exemptions
+}
+
+func (c *cache) empty() {
+	c.decisions, c.plans, c.exemptions = map[string]*decision{}, map[string]*rules.Plan{}, map[string]*exemptionSet{}
+}
+
+// decision is a ruling but for the exemptions of the subject's containers.
+type decision struct {
+	plan          *rules.Plan
+	mode          Mode
+	workloads     Workloads
+	podExemptions bool
+	exemptions    *exemptionSet // nil for none
+}
+
+// decide works out a decision and keeps it.
+func (p *Policy) decide(key string, at place) *decision {
+	scopes, exemptions := p.matching(at)
+	effective := p.doc.settings
+	for _, i := range scopes {
+		effective = effective.with(p.doc.Scopes[i].settings)
+	}
+	if mode := Mode(at.namespaceLabels[ModeLabel]); slices.Contains(mode.words(), string(mode)) {
+		effective.Mode = mode
+	}
+	d := &decision{mode: effective.Mode, workloads: effective.Workloads, podExemptions: *effective.AllowPodExemptions}
+
+	p.cache.Lock()
+	defer p.cache.Unlock()
+	if len(p.cache.decisions) >= maxDecisions {
+		p.cache.empty()
+	}
+	planKey := string(effective.Mode) + indexKey(scopes)
+	if d.plan = p.cache.plans[planKey]; d.plan == nil {
+		d.plan = p.plan(effective, scopes)
+		p.cache.plans[planKey] = d.plan
+	}
+	if len(exemptions) > 0 {
+		exemptionKey := indexKey(exemptions)
+		if d.exemptions = p.cache.exemptions[exemptionKey]; d.exemptions == nil {
+			d.exemptions = p.exemptionSet(exemptions)
+			p.cache.exemptions[exemptionKey] = d.exemptions
+		}
+	}
+	p.cache.decisions[key] = d
+	return d
+}
+
+// matching lists the scopes and the exemptions that a place is in.
+func (p *Policy) matching(at place) (scopes, exemptions []int) {
+	for i := range p.scopes {
+		if p.scopes[i].matches(at) {
+			scopes = append(scopes, i)
+		}
+	}
+	for i, e := range p.exemptions {
+		if e.matches(at) {
+			exemptions = append(exemptions, i)
+		}
+	}
+	return scopes, exemptions
+}
+
+func indexKey(indexes []int) string {
+	var key []byte
+	for _, i := range indexes {
+		key = binary.AppendUvarint(key, uint64(i))
+	}
+	return string(key)
+}
+
+// with is the settings with those of a scope over them, its rules apart: these are merged rule by rule.
+func (s settings) with(over settings) settings {
+	if over.Profile != "" {
+		s.Profile = over.Profile
+	}
+	if over.Mode != "" {
+		s.Mode = over.Mode
+	}
+	if over.Fixes != nil {
+		s.Fixes = over.Fixes
+	}
+	if over.Workloads != "" {
+		s.Workloads = over.Workloads
+	}
+	if over.InjectedContainers != nil {
+		s.InjectedContainers = over.InjectedContainers
+	}
+	if over.AllowPodExemptions != nil {
+		s.AllowPodExemptions = over.AllowPodExemptions
+	}
+	return s
+}
+
+func (p *Policy) plan(effective settings, scopes []int) *rules.Plan {
+	return rules.NewPlan(p.settings(effective, scopes), effective.InjectedContainers, effective.Mode.level())
+}
+
+// Plan is what to judge and repair where no scope and no exemption matches.
+func (p *Policy) Plan() *rules.Plan { return p.plan(p.doc.settings, nil) }
+
+// Settings are what the policy says of each rule where no scope matches, in the order of the catalogue.
+func (p *Policy) Settings() []rules.Setting { return p.settings(p.doc.settings, nil) }
+
+func (p *Policy) settings(effective settings, scopes []int) []rules.Setting {
+	profile, _ := rules.ParseProfile(string(effective.Profile))
+	list := make([]rules.Setting, len(rules.Catalogue()))
+	for i, rule := range rules.Catalogue() {
+		layers := make([]ruleSetting, 0, len(scopes)+1)
+		layers = append(layers, p.doc.Rules[rule.ID])
+		for _, scope := range scopes {
+			layers = append(layers, p.doc.Scopes[scope].Rules[rule.ID])
+		}
+		list[i] = setting(rule, rule.Levels[profile], layers, effective)
+	}
+	return list
+}
+
+// setting lays what the document and the scopes say of a rule over its level in the profile.
+func setting(rule *rules.Rule, level rules.Level, layers []ruleSetting, effective settings) rules.Setting {
+	s := rules.Setting{Level: level}
+	var asked *bool
+	for _, layer := range layers {
+		if layer.Level != "" {
+			s.Level, _ = rules.ParseLevel(string(layer.Level))
+		}
+		if layer.Fix != nil {
+			asked = layer.Fix
+		}
+		if layer.Params != nil {
+			if s.Params == nil {
+				s.Params = rule.Defaults()
+			}
+			d := decoder{at: map[string]*yaml.Node{}}
+			s.Params = d.parameters(layer.Params, "", rule, s.Params)
+		}
+	}
+	switch {
+	case !*effective.Fixes || effective.Mode == ModeOff:
+	case asked != nil && *asked:
+		s.Fix = rules.AskedFix
+	case asked == nil && rule.FixByDefault && s.Level != rules.Off:
+		s.Fix = rules.DefaultFix
+	}
+	if effective.Mode == ModeOff {
+		s.Level = rules.Off
+	}
+	return s
+}
+
+// exemptionSet is the exemptions that hold in some places, by rule and in the order of the document.
+type exemptionSet struct {
+	byRule map[*rules.Rule][]*compiledExemption
+
+	mu    sync.RWMutex
+	known map[exemptionKey]*rules.Exemption // what was found before; nil values for nothing
+}
+
+type exemptionKey struct {
+	rule        *rules.Rule
+	pod         bool
+	name, image string
+}
+
+// maxKnown bounds what one set remembers: images have a tag for each build.
+const maxKnown = 1024
+
+func (p *Policy) exemptionSet(indexes []int) *exemptionSet {
+	set := &exemptionSet{byRule: map[*rules.Rule][]*compiledExemption{}, known: map[exemptionKey]*rules.Exemption{}}
+	for _, i := range indexes {
+		for _, rule := range rules.Catalogue() {
+			if slices.ContainsFunc(p.doc.Exemptions[i].Rules, func(id ruleName) bool { return id == "*" || string(id) == rule.ID }) {
+				set.byRule[rule] = append(set.byRule[rule], p.exemptions[i])
+			}
+		}
+	}
+	return set
+}
+
+// find returns the first exemption that holds, else the first that has expired, nil for none.
+func (s *exemptionSet) find(rule *rules.Rule, c *rules.Container) *rules.Exemption {
+	candidates := s.byRule[rule]
+	if len(candidates) < 8 { // asking them costs less than remembering
+		return firstOf(candidates, c)
+	}
+	key := exemptionKey{rule: rule, pod: c == nil}
+	if c != nil {
+		key.name, key.image = c.Name, c.Image
+	}
+	s.mu.RLock()
+	e, known := s.known[key]
+	s.mu.RUnlock()
+	if known {
+		return e
+	}
+	e = firstOf(candidates, c)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.known) >= maxKnown {
+		clear(s.known)
+	}
+	s.known[key] = e
+	return e
+}
+
+func firstOf(candidates []*compiledExemption, c *rules.Container) *rules.Exemption {
+	var expired *rules.Exemption
+	for _, e := range candidates {
+		switch {
+		case !e.about(c):
+		case e.note.Expired == "":
+			return e.note
+		case expired == nil:
+			expired = e.note
+		}
+	}
+	return expired
+}
+
+// ExemptAnnotation on a pod or a template exempts it, where the policy allows it: "rule-a,rule-b: reason".
+const ExemptAnnotation = "podvet.dev/exempt"
+
+// exempting is how the plan asks about the exemptions of a subject, nil where there are none.
+func (d *decision) exempting(s *rules.Subject) func(*rules.Rule, *rules.Container) *rules.Exemption {
+	own, ownRules := (*rules.Exemption)(nil), ""
+	if text := s.Meta.Annotations[ExemptAnnotation]; text != "" && d.podExemptions {
+		ids, reason, _ := strings.Cut(text, ":")
+		if ids, reason = strings.TrimSpace(ids), strings.TrimSpace(reason); ids != "" && reason != "" && reasonText(reason).problem() == "" {
+			own, ownRules = &rules.Exemption{Reason: reason}, ids
+		}
+	}
+	switch {
+	case own == nil && d.exemptions == nil:
+		return nil
+	case own == nil:
+		return d.exemptions.find
+	}
+	return func(rule *rules.Rule, c *rules.Container) *rules.Exemption {
+		for id := range strings.SplitSeq(ownRules, ",") {
+			if strings.TrimSpace(id) == rule.ID {
+				return own
+			}
+		}
+		if d.exemptions == nil {
+			return nil
+		}
+		return d.exemptions.find(rule, c)
+	}
+}

@@ -1,0 +1,116 @@
+package policy
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// pattern is a name in which * stands for any run of characters, / included.
+type pattern string
+
+var patternCharacters = regexp.MustCompile(`^[A-Za-z0-9._/:@*-]+$`)
+
+func (p pattern) problem() string {
+	switch {
+	case p == "":
+		return "is empty and matches nothing: write a name, or * for all"
+	case !patternCharacters.MatchString(string(p)):
+		return fmt.Sprintf("is %q: a pattern has only letters, digits and - . _ / : @, and * for any run of characters", string(p))
+	}
+	return ""
+}
+
+// matches tells whether a name fits the pattern.
+func (p pattern) matches(name string) bool {
+	first, rest, wild := strings.Cut(string(p), "*")
+	if !wild {
+		return first == name
+	}
+	name, ok := strings.CutPrefix(name, first)
+	if !ok {
+		return false
+	}
+	for {
+		part, more, wild := strings.Cut(rest, "*")
+		if !wild { // the last part stands at the end
+			return strings.HasSuffix(name, part)
+		}
+		i := strings.Index(name, part)
+		if i < 0 {
+			return false
+		}
+		name, rest = name[i+len(part):], more
+	}
+}
+
+// anyMatches tells whether one of the patterns fits; none given fits all.
+func anyMatches(patterns []pattern, name string) bool {
+	for _, p := range patterns {
+		if p.matches(name) {
+			return true
+		}
+	}
+	return len(patterns) == 0
+}
+
+// kindName is a kind of owner as a person names it. An operator's own kinds have names that podvet cannot know.
+type kindName string
+
+var kinds = []string{"Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController", "Job", "CronJob"}
+
+var kindCharacters = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`)
+
+func (k kindName) problem() string {
+	for _, known := range kinds {
+		if string(k) == known {
+			return ""
+		}
+	}
+	meant := DidYouMean(string(k), kinds)
+	if meant == "" && kindCharacters.MatchString(string(k)) {
+		return ""
+	}
+	return fmt.Sprintf("is %q, no kind: write %s, or the kind of an operator's own%s", string(k), strings.Join(kinds, ", "), meant)
+}
+
+// ruleName is the id of a rule, or * for all.
+type ruleName string
+
+func (r ruleName) problem() string {
+	if r != "*" && strings.Contains(string(r), "*") {
+		return fmt.Sprintf("is %q: write a rule's id, or \"*\" alone for all rules", string(r))
+	}
+	return ""
+}
+
+// reasonText is one line of text: it is written in logs and reports.
+type reasonText string
+
+func (r reasonText) problem() string {
+	switch {
+	case strings.TrimSpace(string(r)) == "":
+		return "is empty: say why, for those who read it later"
+	case strings.ContainsFunc(string(r), unicode.IsControl):
+		return "has a line break or a control character: write one line"
+	}
+	return ""
+}
+
+// day is a date in UTC.
+type day string
+
+func (d day) problem() string {
+	if _, err := time.Parse(time.DateOnly, string(d)); err != nil {
+		return fmt.Sprintf("is %q, no day: write it as 2027-03-01", string(d))
+	}
+	return ""
+}
+
+// start is when the day begins.
+func (d day) start() time.Time {
+	t, _ := time.Parse(time.DateOnly, string(d)) // it was checked when it was read
+	return t
+}

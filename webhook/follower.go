@@ -1,0 +1,273 @@
+package webhook
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/podvet/podvet/rules/policy"
+)
+
+// PolicyKey is the key of the policy's text in its ConfigMap.
+const PolicyKey = "policy.yaml"
+
+// Where the policy in force came from.
+const (
+	fromConfigMap = "configmap"
+	fromLastGood  = "last-good"
+	fromDefault   = "default"
+)
+
+// versionAnnotation on the last good policy's ConfigMap is the resourceVersion of the ConfigMap it was copied from:
+// a replica that lags behind must not put an older one back.
+const versionAnnotation = "podvet.dev/resource-version"
+
+// uidAnnotation tells a ConfigMap from one of the same name before it.
+const uidAnnotation = "podvet.dev/uid"
+
+// retryDelay is how soon the last good policy is written again where that failed.
+const retryDelay = 2 * time.Second
+
+// follower puts the policy in force that the ConfigMaps hold, and keeps the last good one. What it does depends on
+// the two ConfigMaps alone, so that all replicas do the same. One goroutine runs it.
+type follower struct {
+	*Cluster
+	changed chan struct{}
+	seen    string // what the ConfigMap said when it was last looked at
+	text    string // that is in force
+	source  string
+}
+
+func newFollower(c *Cluster) follower { return follower{Cluster: c, changed: make(chan struct{}, 1)} }
+
+// poke makes run look again.
+func (f *follower) poke() {
+	select {
+	case f.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (f *follower) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		next := f.follow(ctx)
+		timer := time.NewTimer(time.Until(next))
+		if next.IsZero() {
+			timer.Stop()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.changed:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// follow looks at the ConfigMaps once. It returns when to look again even where nothing changes, zero for never.
+func (f *follower) follow(ctx context.Context) (next time.Time) {
+	now := time.Now()
+	text, lastGood := "", ""
+	current, kept := f.read(ctx, f.policy, f.key), f.read(ctx, f.lastGood, f.lastGoodKey())
+	if current != nil {
+		text = current.Data[PolicyKey]
+	}
+	if kept != nil {
+		lastGood = kept.Data[PolicyKey]
+	}
+	var problem error
+	switch {
+	case !f.policy.synced():
+		problem = f.policy.notRead()
+	case current == nil:
+		problem = fmt.Errorf("the ConfigMap %s does not exist", f.key)
+	case strings.TrimSpace(text) == "":
+		problem = fmt.Errorf("the ConfigMap %s has no text under the key %s", f.key, PolicyKey)
+	default:
+		p, unknown, err := policy.LoadShared(PolicyKey, []byte(text), now)
+		if err != nil {
+			problem = err
+			break
+		}
+		if f.isNews("good " + text) {
+			f.count("good", now)
+			for _, mistake := range unknown {
+				f.log.Warn("the policy names a rule that this version does not know: the entry is ignored", "place", mistake.Error())
+			}
+		}
+		f.inForce(p, text, fromConfigMap, now)
+		if err := f.keep(ctx, current, kept); err != nil {
+			f.log.Warn("the last good policy cannot be kept: trying again", "configmap", f.lastGoodKey().String(), "error", err.Error())
+			next = now.Add(retryDelay)
+		}
+		return soonest(next, p.Until)
+	}
+	if f.policy.synced() {
+		f.report(ctx, current, problem)
+	}
+	p, until := f.fallBack(lastGood, now)
+	if p == nil {
+		return time.Time{} // not ready: what was not read yet will poke
+	}
+	return until
+}
+
+// fallBack puts the last good policy in force: the kept one, else the one that this replica has from the ConfigMap
+// and could not keep yet, else the built-in one where there never was any. nil where that is not known.
+func (f *follower) fallBack(lastGood string, now time.Time) (*policy.Policy, time.Time) {
+	source := fromLastGood
+	p, _, err := policy.LoadShared(f.lastGoodKey().Name, []byte(lastGood), now)
+	switch {
+	case lastGood != "" && err == nil:
+	case f.source == fromConfigMap || f.source == fromLastGood:
+		lastGood = f.text
+		if p, _, err = policy.LoadShared(PolicyKey, []byte(lastGood), now); err != nil {
+			return nil, time.Time{} // it was loaded before
+		}
+	case f.policy.synced() && f.lastGood.synced():
+		p, source = policy.Default(), fromDefault
+	default:
+		return nil, time.Time{}
+	}
+	f.inForce(p, lastGood, source, now)
+	return p, p.Until
+}
+
+func soonest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// read returns a ConfigMap as it was last seen, nil for none.
+func (f *follower) read(ctx context.Context, w *watch, key types.NamespacedName) *corev1.ConfigMap {
+	var object corev1.ConfigMap
+	// Not with a context that ends: shutting down is no reason to think it gone.
+	if !w.synced() || w.cache.Get(context.WithoutCancel(ctx), key, &object) != nil {
+		return nil
+	}
+	return &object
+}
+
+// isNews tells whether the ConfigMap says something else than the last time.
+func (f *follower) isNews(state string) bool {
+	news := f.seen != state
+	f.seen = state
+	return news
+}
+
+func (f *follower) count(result string, now time.Time) {
+	f.handler.metrics.reloads.WithLabelValues(result).Inc()
+	if result == "good" {
+		f.handler.metrics.lastSuccess.Set(float64(now.Unix()))
+	}
+}
+
+// report tells once of a policy that cannot be used: a metric, one log line, an Event on the ConfigMap.
+func (f *follower) report(ctx context.Context, current *corev1.ConfigMap, problem error) {
+	if !f.isNews(problem.Error()) {
+		return
+	}
+	mistakes, bad := problem.(policy.Errors) //nolint:errorlint // as LoadShared returns it
+	if !bad {
+		f.count("missing", time.Now())
+		f.log.Warn("there is no policy: the last good one stays in force, or the built-in one where there never was any", "reason", problem.Error())
+	} else {
+		f.count("bad", time.Now())
+		f.log.Error("the policy is bad: the last good one stays in force", "configmap", f.key.String(), "error", mistakes[0].Error(), "mistakes", len(mistakes))
+	}
+	if current == nil {
+		return
+	}
+	first, _, _ := strings.Cut(problem.Error(), "\n")
+	if err := f.event(ctx, current, first); err != nil && !apierrors.IsAlreadyExists(err) {
+		f.log.Warn("the Event about the policy cannot be written", "error", err.Error())
+	}
+}
+
+// event is one for all replicas and each mistake: its name says which.
+func (f *follower) event(ctx context.Context, about *corev1.ConfigMap, problem string) error {
+	sum := sha256.Sum256([]byte(string(about.UID) + about.ResourceVersion + problem))
+	now := metav1.Now()
+	return f.client.Create(ctx, &corev1.Event{
+		ObjectMeta: metav1.ObjectMeta{Namespace: about.Namespace, Name: about.Name + "." + hex.EncodeToString(sum[:8])},
+		InvolvedObject: corev1.ObjectReference{APIVersion: "v1", Kind: "ConfigMap", Namespace: about.Namespace, Name: about.Name,
+			UID: about.UID, ResourceVersion: about.ResourceVersion},
+		Type: corev1.EventTypeWarning, Reason: "PolicyNotUsed", Message: truncated(problem + ": the last good policy stays in force"),
+		Source: corev1.EventSource{Component: "podvet"}, FirstTimestamp: now, LastTimestamp: now, Count: 1,
+		ReportingController: "podvet.dev/podvet",
+	})
+}
+
+// truncated fits an Event's message (K pkg/apis/core/validation/events.go: 1,024 bytes).
+func truncated(text string) string {
+	const most = 1000
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
+
+// inForce makes a policy the one that requests are judged by.
+func (f *follower) inForce(p *policy.Policy, text, source string, now time.Time) {
+	old := f.handler.policy.Load()
+	if old != nil && old.Hash == p.Hash && f.source == source && old.Expired == p.Expired {
+		return // keep its cache
+	}
+	f.text, f.source = text, source
+	f.handler.SetPolicy(p, source)
+	f.log.Info("policy in force", "source", source, "hash", p.Hash, "expiredExemptions", p.Expired, "until", p.Until, "at", now)
+}
+
+// keep copies a good policy into the ConfigMap of the last good one, unless that holds it or a newer one.
+func (f *follower) keep(ctx context.Context, current, kept *corev1.ConfigMap) error {
+	if !f.lastGood.synced() {
+		return f.lastGood.notRead()
+	}
+	if kept != nil && (kept.Data[PolicyKey] == current.Data[PolicyKey] || isNewer(kept, current)) {
+		return nil
+	}
+	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: f.key.Namespace, Name: f.lastGoodKey().Name}}
+	if kept != nil {
+		object = kept.DeepCopy()
+	}
+	object.Data = map[string]string{PolicyKey: current.Data[PolicyKey]}
+	object.Labels = merged(object.Labels, map[string]string{"app.kubernetes.io/managed-by": "podvet"})
+	object.Annotations = merged(object.Annotations, map[string]string{versionAnnotation: current.ResourceVersion, uidAnnotation: string(current.UID),
+		"podvet.dev/about": "The last policy that podvet could use. podvet writes it; edit the ConfigMap " + f.key.Name + " instead."})
+	write := func() error { return f.client.Create(ctx, object) }
+	if kept != nil {
+		write = func() error { return f.client.Update(ctx, object) } // with the resourceVersion that was read
+	}
+	if err := write(); err != nil && !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	return nil // another replica was first: its write will poke
+}
+
+// isNewer tells whether the kept policy was copied from a later version of the ConfigMap. Kubernetes makes resource
+// versions comparable within one kind (KEP-5504).
+func isNewer(kept, current *corev1.ConfigMap) bool {
+	copied, err1 := strconv.ParseUint(kept.Annotations[versionAnnotation], 10, 64)
+	seen, err2 := strconv.ParseUint(current.ResourceVersion, 10, 64)
+	return err1 == nil && err2 == nil && kept.Annotations[uidAnnotation] == string(current.UID) && copied > seen
+}
+
+func merged(a, b map[string]string) map[string]string {
+	all := map[string]string{}
+	maps.Copy(all, a)
+	maps.Copy(all, b)
+	return all
+}
