@@ -48,7 +48,8 @@ test: control-plane ## all tests but the longest
 test-all: lint race ## what CI runs besides make test
 
 .PHONY: generate
-generate: ## write docs/rules and the transcripts in the READMEs anew
+generate: ## write docs/rules, the policy's schema and the transcripts in the READMEs anew
+	$(GO) test ./rules/policy -run TestSchema -update
 	$(GO) test ./rules -run TestDocs -update
 	$(GO) test ./examples/send -run TestTranscripts -update
 

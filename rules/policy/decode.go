@@ -202,14 +202,18 @@ func (d *decoder) decode(n *yaml.Node, path string, v reflect.Value) {
 	case reflect.Int32: // of a probe
 		d.integer(n, path, v, 0)
 	case reflect.Int64: // seconds, which may be none where they are the least
-		least := int64(1)
-		if strings.HasPrefix(path[strings.LastIndexByte(path, '.')+1:], "min") {
-			least = 0
-		}
-		d.integer(n, path, v, least)
+		d.integer(n, path, v, leastOf(path[strings.LastIndexByte(path, '.')+1:]))
 	default:
 		panic("policy: no decoder for " + v.Type().String()) // TestParameterTypes finds it before any user
 	}
+}
+
+// leastOf is the smallest number that a parameter in seconds may have: those called min may be none.
+func leastOf(name string) int64 {
+	if strings.HasPrefix(name, "min") {
+		return 0
+	}
+	return 1
 }
 
 func (d *decoder) structure(n *yaml.Node, path string, v reflect.Value) {

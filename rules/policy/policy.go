@@ -118,9 +118,9 @@ type scope struct {
 }
 
 type exemption struct {
-	Rules   []ruleName     `json:"rules" doc:"ids of the rules, or \"*\" for all"`
+	Rules   []ruleName     `json:"rules" required:"yes" doc:"ids of the rules, or \"*\" for all"`
 	Match   exemptionMatch `json:"match" doc:"all selectors given must match; none matches everything"`
-	Reason  reasonText     `json:"reason" doc:"why, for those who read it later"`
+	Reason  reasonText     `json:"reason" required:"yes" doc:"why, for those who read it later"`
 	Owner   string         `json:"owner" doc:"who answers for it"`
 	Expires day            `json:"expires" doc:"the day, in UTC, from which its findings are warnings until someone removes it"`
 }
