@@ -118,6 +118,9 @@ func (r *Rule) Defaults() any {
 // HasFix tells whether the rule can repair what it finds.
 func (r *Rule) HasFix() bool { return r.hasFix }
 
+// PerPod tells whether the rule judges the pod as a whole: its findings name no container.
+func (r *Rule) PerPod() bool { return r.unit == perPod }
+
 // None is the parameter type of a rule without parameters.
 type None struct{}
 

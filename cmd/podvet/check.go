@@ -27,24 +27,31 @@ func (f *policyFlags) register(cmd *cobra.Command) {
 }
 
 func (f *policyFlags) load() (*policy.Policy, error) {
-	p := policy.Default()
+	source := policy.BuiltIn()
 	if f.file != "" {
-		text, err := os.ReadFile(f.file)
-		if err != nil {
-			return nil, fmt.Errorf("the policy cannot be read: %w", err)
-		}
-		if p, err = policy.LoadManifest(f.file, text, time.Now()); err != nil {
+		var err error
+		if source, err = readPolicy(f.file); err != nil {
 			return nil, err
 		}
 	}
-	if f.profile == "" {
-		return p, nil
+	p, err := source.Load(time.Now())
+	if err != nil || f.profile == "" {
+		return p, err
 	}
 	profile, ok := rules.ParseProfile(f.profile)
 	if !ok {
 		return nil, fmt.Errorf("--profile %s is no profile: write minimal, recommended or strict", f.profile)
 	}
 	return p.WithProfile(profile), nil
+}
+
+// readPolicy reads a file that is a policy or a ConfigMap with one.
+func readPolicy(file string) (policy.Source, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return policy.Source{}, fmt.Errorf("the policy cannot be read: %w", err)
+	}
+	return policy.Read(file, text)
 }
 
 func newCheck() *cobra.Command {

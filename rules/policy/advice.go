@@ -19,7 +19,7 @@ const noticeDays = 14
 // levels that change nothing and, where the namespaces of the cluster are known, by name with their labels, selectors
 // that match none of them.
 func Advice(file string, text []byte, now time.Time, namespaces map[string]map[string]string) Errors {
-	d := &decoder{file: file, at: map[string]*yaml.Node{}}
+	d := &decoder{file: file, kind: Kind, at: map[string]*yaml.Node{}}
 	doc := d.read(text)
 	if len(d.errs) > 0 {
 		return nil // first the mistakes

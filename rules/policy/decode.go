@@ -60,6 +60,7 @@ const maxNodes = 1 << 20
 // (Strict decoders of YAML libraries stop at the first mistake, or know no paths.)
 type decoder struct {
 	file string
+	kind string // of the document
 	errs Errors
 	// unknown are the places of rules that this version does not know.
 	unknown Errors
@@ -83,7 +84,7 @@ func (d *decoder) document(text []byte) *yaml.Node {
 	var doc, second yaml.Node
 	switch err := reader.Decode(&doc); {
 	case errors.Is(err, io.EOF):
-		d.errs = append(d.errs, Error{File: d.file, Text: "is empty: write apiVersion: " + APIVersion + " and kind: Policy"})
+		d.errs = append(d.errs, Error{File: d.file, Text: "is empty: write apiVersion: " + APIVersion + " and kind: " + d.kind})
 		return nil
 	case err != nil:
 		d.syntax(err)
@@ -99,7 +100,7 @@ func (d *decoder) document(text []byte) *yaml.Node {
 	root := doc.Content[0]
 	if root.Kind != yaml.MappingNode {
 		what := describe(root)
-		d.fail(root, "", "is %s: write apiVersion: %s and kind: Policy", what, APIVersion)
+		d.fail(root, "", "is %s: write apiVersion: %s and kind: %s", what, APIVersion, d.kind)
 		return nil
 	}
 	return root

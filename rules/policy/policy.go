@@ -188,7 +188,7 @@ func LoadShared(file string, text []byte, now time.Time) (p *Policy, unknown Err
 }
 
 func load(file string, text []byte, now time.Time) (p *Policy, unknown, errs Errors) {
-	d := &decoder{file: file, at: map[string]*yaml.Node{}}
+	d := &decoder{file: file, kind: Kind, at: map[string]*yaml.Node{}}
 	doc := d.read(text)
 	if d.more {
 		d.errs = append(d.errs, Error{File: file, Line: math.MaxInt, Text: "there are more mistakes: mend these first"})
@@ -221,7 +221,7 @@ func (d *decoder) read(text []byte) *document {
 		return doc
 	}
 	d.decode(root, "", reflect.ValueOf(doc).Elem())
-	d.header(doc)
+	d.header(doc.APIVersion, doc.Kind)
 	d.rules(doc.Rules, "rules", doc.Rules)
 	names := map[string]int{}
 	for i, s := range doc.Scopes {
@@ -274,37 +274,83 @@ func (p *Policy) WithProfile(profile rules.Profile) *Policy {
 	return other
 }
 
-// LoadManifest reads a policy document, or a ConfigMap that holds one under the key policy.yaml.
-func LoadManifest(file string, text []byte, now time.Time) (*Policy, error) {
+// Source is the text of a policy and where it stands.
+type Source struct {
+	File string
+	Text []byte
+	skip int // lines of the file before the text
+}
+
+// BuiltIn is the source of the built-in policy.
+func BuiltIn() Source { return Source{File: "built-in policy", Text: DefaultText} }
+
+// Read finds the policy in a file: all of it, or the key policy.yaml of a ConfigMap.
+func Read(file string, text []byte) (Source, error) {
 	var manifest struct {
 		Kind string    `yaml:"kind"`
 		Data yaml.Node `yaml:"data"`
 	}
 	if yaml.Unmarshal(text, &manifest) != nil || manifest.Kind != "ConfigMap" {
-		return Load(file, text, now)
+		return Source{File: file, Text: text}, nil
 	}
 	for i := 0; i+1 < len(manifest.Data.Content); i += 2 {
 		key, value := manifest.Data.Content[i], manifest.Data.Content[i+1]
 		if key.Value != "policy.yaml" {
 			continue
 		}
-		p, err := Load(file, []byte(value.Value), now)
-		if mistakes, ok := errors.AsType[Errors](err); ok && value.Style&yaml.LiteralStyle != 0 {
-			for i := range mistakes { // the text starts on the line after the key
-				if mistakes[i].Line > 0 {
-					mistakes[i].Line += value.Line
-				}
-			}
+		source := Source{File: file, Text: []byte(value.Value)}
+		if value.Style&yaml.LiteralStyle != 0 { // the text starts on the line after the key
+			source.skip = value.Line
 		}
-		return p, err
+		return source, nil
 	}
-	return nil, Errors{{File: file, Path: "data", Text: "the ConfigMap has no key policy.yaml: write the policy under it"}}
+	return Source{}, Errors{{File: file, Path: "data", Text: "the ConfigMap has no key policy.yaml: write the policy under it"}}
+}
+
+// Load loads the policy; its mistakes have the lines of the file.
+func (s Source) Load(now time.Time) (*Policy, error) {
+	p, err := Load(s.File, s.Text, now)
+	if mistakes, ok := errors.AsType[Errors](err); ok {
+		s.shift(mistakes)
+	}
+	return p, err
+}
+
+// Advice is that of the policy, with the lines of the file. It knows no namespaces.
+func (s Source) Advice(now time.Time) Errors {
+	advice := Advice(s.File, s.Text, now, nil)
+	s.shift(advice)
+	return advice
+}
+
+func (s Source) shift(list Errors) {
+	for i := range list {
+		if list[i].Line > 0 {
+			list[i].Line += s.skip
+		}
+	}
+}
+
+// Decode reads another document of podvet's as strictly as a policy, into a struct with JSON tags whose apiVersion
+// and kind it demands. The error is of type Errors.
+func Decode(file string, text []byte, kind string, into any) error {
+	d := &decoder{file: file, kind: kind, at: map[string]*yaml.Node{}}
+	if root := d.document(text); root != nil {
+		v := reflect.ValueOf(into).Elem()
+		d.decode(root, "", v)
+		d.header(v.FieldByName("APIVersion").String(), v.FieldByName("Kind").String())
+	}
+	if len(d.errs) > 0 {
+		sortErrors(d.errs)
+		return d.errs
+	}
+	return nil
 }
 
 // header demands the version and the kind.
-func (d *decoder) header(doc *document) {
+func (d *decoder) header(apiVersion, kind string) {
 	for _, want := range []struct{ key, got, value string }{
-		{"apiVersion", doc.APIVersion, APIVersion}, {"kind", doc.Kind, Kind},
+		{"apiVersion", apiVersion, APIVersion}, {"kind", kind, d.kind},
 	} {
 		if want.got != want.value && !d.failedAt(want.key) {
 			what := "is missing"

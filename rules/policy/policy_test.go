@@ -291,12 +291,20 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
+func loadManifest(file string, text []byte, now time.Time) (*policy.Policy, error) {
+	source, err := policy.Read(file, text)
+	if err != nil {
+		return nil, err
+	}
+	return source.Load(now)
+}
+
 // TestConfigMap: a policy in a ConfigMap is read where it stands, and its mistakes have the file's lines.
 func TestConfigMap(t *testing.T) {
 	wrap := func(policy string) string {
 		return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: p}\ndata:\n  policy.yaml: |\n    " + strings.ReplaceAll(strings.TrimSpace(policy), "\n", "\n    ") + "\n"
 	}
-	p, err := policy.LoadManifest("cm.yaml", []byte(wrap(header+"profile: strict")), time.Now())
+	p, err := loadManifest("cm.yaml", []byte(wrap(header+"profile: strict")), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,15 +318,15 @@ func TestConfigMap(t *testing.T) {
 	if diff := cmp.Diff(strict.Settings(), policy.Default().WithProfile(rules.Strict).Settings()); diff != "" {
 		t.Errorf("WithProfile: %s", diff)
 	}
-	_, err = policy.LoadManifest("cm.yaml", []byte(wrap(header+"profile: strikt")), time.Now())
+	_, err = loadManifest("cm.yaml", []byte(wrap(header+"profile: strikt")), time.Now())
 	if err == nil || !strings.HasPrefix(err.Error(), "cm.yaml:8: profile: ") {
 		t.Errorf("%v", err)
 	}
-	_, err = policy.LoadManifest("cm.yaml", []byte("apiVersion: v1\nkind: ConfigMap\ndata: {other: x}\n"), time.Now())
+	_, err = loadManifest("cm.yaml", []byte("apiVersion: v1\nkind: ConfigMap\ndata: {other: x}\n"), time.Now())
 	if err == nil || !strings.Contains(err.Error(), "no key policy.yaml") {
 		t.Errorf("%v", err)
 	}
-	if _, err = policy.LoadManifest("p.yaml", []byte(header), time.Now()); err != nil {
+	if _, err = loadManifest("p.yaml", []byte(header), time.Now()); err != nil {
 		t.Errorf("a plain document: %v", err)
 	}
 }

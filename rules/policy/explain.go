@@ -1,0 +1,160 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/podvet/podvet/rules"
+)
+
+// Explanation says what decided about one subject.
+type Explanation struct {
+	Scopes []Decided // those that match, in order
+	Keys   []Decided // profile, mode and the other keys
+	Rules  []RuleDecided
+}
+
+// Decided is a value and what it comes from.
+type Decided struct {
+	Key, Value string
+	By         string // in words: "scope payments", "by default"
+	Line       int    // in the file of the policy, 0 where no line says it
+}
+
+// RuleDecided is the level of a rule and whether its fix is applied.
+type RuleDecided struct {
+	Rule            *rules.Rule
+	Level, Uncapped rules.Level
+	LevelBy, FixBy  Decided // Value is the level without the mode's cap; and on, off or none
+	Exempt          []Decided
+}
+
+// Explain says which scopes, modes, levels and exemptions of a good policy decide about a subject, by the labels of
+// its namespace, and which lines of the policy say so.
+func (s Source) Explain(now time.Time, subject *rules.Subject, namespaceLabels map[string]string) (*Explanation, error) {
+	p, err := s.Load(now)
+	if err != nil {
+		return nil, err
+	}
+	d := &decoder{file: s.File, kind: Kind, at: map[string]*yaml.Node{}}
+	e := explainer{Policy: p, source: s, written: d, subject: subject}
+	d.read(s.Text)
+	var exemptions []int
+	e.scopes, exemptions = p.matching(place{subject.Namespace, subject.OwnerKind, namespaceLabels, subject.Meta.Labels})
+	return e.explain(namespaceLabels, exemptions), nil
+}
+
+type explainer struct {
+	*Policy
+	source  Source
+	written *decoder // what stands at each path
+	subject *rules.Subject
+	scopes  []int
+}
+
+func (e *explainer) explain(namespaceLabels map[string]string, exemptions []int) *Explanation {
+	out := &Explanation{}
+	effective := e.doc.settings
+	for _, i := range e.scopes {
+		effective = effective.with(e.doc.Scopes[i].settings)
+		path := fmt.Sprintf("scopes[%d]", i)
+		out.Scopes = append(out.Scopes, Decided{Key: "scope", Value: e.scopeName(i), Line: e.line(path)})
+	}
+	mode := e.lastSaying("mode", string(effective.Mode))
+	if label := Mode(namespaceLabels[ModeLabel]); slices.Contains(label.words(), string(label)) {
+		effective.Mode = label
+		mode = Decided{Key: "mode", Value: string(label), By: "the namespace's label " + ModeLabel}
+	}
+	out.Keys = []Decided{
+		e.lastSaying("profile", string(effective.Profile)), mode,
+		e.lastSaying("fixes", fmt.Sprint(*effective.Fixes)), e.lastSaying("workloads", string(effective.Workloads)),
+		e.lastSaying("allowPodExemptions", fmt.Sprint(*effective.AllowPodExemptions)),
+	}
+	settings := e.settings(effective, e.scopes)
+	for i, rule := range rules.Catalogue() {
+		one := RuleDecided{Rule: rule, Uncapped: settings[i].Level, Level: min(settings[i].Level, effective.Mode.level())}
+		one.LevelBy = e.lastSaying("rules."+rule.ID+".level", settings[i].Level.String())
+		if one.LevelBy.Line == 0 {
+			one.LevelBy = out.Keys[0]
+			one.LevelBy.Key, one.LevelBy.Value = "level", settings[i].Level.String()
+			one.LevelBy.By = strings.TrimSuffix("profile "+string(effective.Profile)+", "+out.Keys[0].By, ", by default")
+		}
+		one.FixBy = e.fixDecided(rule, settings[i], effective)
+		for _, n := range exemptions {
+			one.Exempt = append(one.Exempt, e.exempted(rule, n)...)
+		}
+		out.Rules = append(out.Rules, one)
+	}
+	return out
+}
+
+func (e *explainer) fixDecided(rule *rules.Rule, s rules.Setting, effective settings) Decided {
+	by := e.lastSaying("rules."+rule.ID+".fix", "off")
+	switch {
+	case !rule.HasFix():
+		return Decided{Key: "fix", Value: "none"}
+	case s.Fix != rules.NoFix:
+		by.Value = "on"
+		if effective.Mode == ModeAudit {
+			by.Value = "would be on"
+		}
+	case !*effective.Fixes:
+		return e.lastSaying("fixes", "off")
+	}
+	return by
+}
+
+// exempted tells for which of the subject's containers an exemption of a rule holds.
+func (e *explainer) exempted(rule *rules.Rule, n int) []Decided {
+	if !slices.ContainsFunc(e.doc.Exemptions[n].Rules, func(id ruleName) bool { return id == "*" || string(id) == rule.ID }) {
+		return nil
+	}
+	var list []Decided
+	note := Decided{By: e.exemptions[n].note.String(), Line: e.line(fmt.Sprintf("exemptions[%d]", n))}
+	if rule.PerPod() {
+		if e.exemptions[n].about(nil) {
+			list = append(list, note)
+		}
+		return list
+	}
+	for i := range e.subject.Containers {
+		if c := &e.subject.Containers[i]; e.exemptions[n].about(c) {
+			note.Key = c.Name
+			list = append(list, note)
+		}
+	}
+	return list
+}
+
+// lastSaying finds the last scope that says something at a path, else the document, else nothing but the default.
+func (e *explainer) lastSaying(path, value string) Decided {
+	name := path[strings.LastIndexByte(path, '.')+1:]
+	for _, i := range slices.Backward(e.scopes) {
+		if line := e.line(fmt.Sprintf("scopes[%d].%s", i, path)); line > 0 {
+			return Decided{name, value, "scope " + e.scopeName(i), line}
+		}
+	}
+	if line := e.line(path); line > 0 {
+		return Decided{name, value, "for everyone", line}
+	}
+	return Decided{name, value, "by default", 0}
+}
+
+func (p *Policy) scopeName(i int) string {
+	if name := p.doc.Scopes[i].Name; name != "" {
+		return name
+	}
+	return fmt.Sprintf("scopes[%d]", i)
+}
+
+// line is where a path is written in the file, 0 for nowhere.
+func (e *explainer) line(path string) int {
+	if n := e.written.at[path]; n != nil {
+		return n.Line + e.source.skip
+	}
+	return 0
+}
