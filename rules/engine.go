@@ -113,7 +113,7 @@ func (p *Pass) Report(field, format string, args ...any) {
 		f.Uncapped = min(f.Uncapped, Audit)
 	}
 	if f.Exempt = p.plan.exemption(f.Rule, p.Container); f.Exempt != nil {
-		f.Uncapped = f.Exempt.cap(f.Uncapped)
+		f.Uncapped = min(f.Uncapped, f.Exempt.Level())
 	}
 	f.Level = min(f.Uncapped, p.plan.cap)
 	if !p.quiet {

@@ -87,6 +87,9 @@ func (h *Handler) validate(ctx context.Context, r *request, p *policy.Policy) (v
 	}
 	ruling := h.rule(ctx, r, p, subject)
 	v := verdict{judged: true, subject: subject, mode: ruling.Mode}
+	if ruling.Note != "" && ruling.Mode != policy.ModeAudit && ruling.Mode != policy.ModeOff {
+		v.lines = []string{rules.OneLine(ruling.Note)}
+	}
 	switch {
 	case isPod:
 		// As it arrived here: a pod that was not patched is reported.

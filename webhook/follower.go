@@ -116,7 +116,7 @@ func (f *follower) follow(ctx context.Context) (next time.Time) {
 	if f.policy.synced() {
 		f.report(ctx, current, problem)
 	}
-	p, until := f.fallBack(lastGood, now)
+	p, until := f.fallBack(lastGood, current != nil && strings.TrimSpace(text) != "", now)
 	if p == nil {
 		return time.Time{} // not ready: what was not read yet will poke
 	}
@@ -124,8 +124,9 @@ func (f *follower) follow(ctx context.Context) (next time.Time) {
 }
 
 // fallBack puts the last good policy in force: the kept one, else the one that this replica has from the ConfigMap
-// and could not keep yet, else the built-in one where there never was any. nil where that is not known.
-func (f *follower) fallBack(lastGood string, now time.Time) (*policy.Policy, time.Time) {
+// and could not keep yet, else the built-in one where there never was any. nil where that is not known. Whoever wrote a
+// first policy with a mistake, bad, may have wanted it to refuse nothing: then the built-in one only warns.
+func (f *follower) fallBack(lastGood string, bad bool, now time.Time) (*policy.Policy, time.Time) {
 	source := fromLastGood
 	p, _, err := policy.LoadShared(f.lastGoodKey().Name, []byte(lastGood), now)
 	switch {
@@ -136,7 +137,9 @@ func (f *follower) fallBack(lastGood string, now time.Time) (*policy.Policy, tim
 			return nil, time.Time{} // it was loaded before
 		}
 	case f.policy.synced() && f.lastGood.synced():
-		p, source = policy.Default(), fromDefault
+		if p, source = policy.Default(), fromDefault; bad {
+			p = p.WithMode(policy.ModeWarn)
+		}
 	default:
 		return nil, time.Time{}
 	}
@@ -244,7 +247,6 @@ func (f *follower) keep(ctx context.Context, current, kept *corev1.ConfigMap) er
 		object = kept.DeepCopy()
 	}
 	object.Data = map[string]string{PolicyKey: current.Data[PolicyKey]}
-	object.Labels = merged(object.Labels, map[string]string{"app.kubernetes.io/managed-by": "podvet"})
 	object.Annotations = merged(object.Annotations, map[string]string{versionAnnotation: current.ResourceVersion, uidAnnotation: string(current.UID),
 		"podvet.dev/about": "The last policy that podvet could use. podvet writes it; edit the ConfigMap " + f.key.Name + " instead."})
 	write := func() error { return f.client.Create(ctx, object) }

@@ -113,15 +113,13 @@ func (v verdict) decision() string {
 	switch {
 	case v.refused:
 		return "denied"
-	case len(v.lines) > 0:
-		return "warned"
-	case !v.judged:
+	case !v.judged && len(v.lines) == 0:
 		return "passed"
 	case len(v.patch) > 0:
 		return "patched"
 	case len(atLevel(v.findings, rules.Deny)) > 0:
 		return "denied"
-	case len(atLevel(v.findings, rules.Warn)) > 0:
+	case len(v.lines) > 0 || len(atLevel(v.findings, rules.Warn)) > 0:
 		return "warned"
 	}
 	return "allowed"

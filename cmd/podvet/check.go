@@ -45,15 +45,6 @@ func (f *policyFlags) load() (*policy.Policy, error) {
 	return p.WithProfile(profile), nil
 }
 
-// readPolicy reads a file that is a policy or a ConfigMap with one.
-func readPolicy(file string) (policy.Source, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return policy.Source{}, fmt.Errorf("the policy cannot be read: %w", err)
-	}
-	return policy.Read(file, text)
-}
-
 func newCheck() *cobra.Command {
 	var policyOf policyFlags
 	failOn, output := "", ""

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -13,11 +14,25 @@ import (
 )
 
 func newExplain() *cobra.Command {
-	return &cobra.Command{
-		Use:     "explain RULE",
-		Short:   "Say what a rule finds, why it matters and what to write instead",
-		Example: "  podvet explain no-startup-probe",
-		Args:    oneRule,
+	policyFile, object := "", ""
+	cmd := &cobra.Command{
+		Use:   "explain RULE | --for FILE [RULE]",
+		Short: "Say what a rule finds, why it matters and what to write instead, or what the policy says of an object",
+		Long: `Say what a rule finds, why it matters and what to write instead.
+
+With --for, say for each object in a file which scopes, exemptions, mode and level decide each rule, or the one named,
+and which line of the policy says so. Namespace objects in the file give their namespaces labels.`,
+		Example: `  podvet explain no-startup-probe
+  podvet explain --policy policy.yaml --for deployment.yaml`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case object == "" && policyFile != "":
+				return errors.New("--policy goes with --for: name a file with an object")
+			case object != "" && len(args) == 0:
+				return nil
+			}
+			return oneRule(cmd, args)
+		},
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
@@ -29,6 +44,9 @@ func newExplain() *cobra.Command {
 			return list, cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if object != "" {
+				return explainFor(cmd, policyFile, object, args)
+			}
 			o := terminal(cmd.OutOrStdout())
 			if o.Width == 0 {
 				o.Width = 80
@@ -37,6 +55,11 @@ func newExplain() *cobra.Command {
 			return err
 		},
 	}
+	cmd.Flags().StringVar(&policyFile, "policy", "", "with --for: policy `FILE` (default: the built-in policy)")
+	cmd.Flags().StringVar(&object, "for", "", "`FILE` with an object, - for standard input")
+	_ = cmd.MarkFlagFilename("policy", "yaml", "yml")
+	_ = cmd.MarkFlagFilename("for", "yaml", "yml", "json")
+	return cmd
 }
 
 func oneRule(_ *cobra.Command, args []string) error {

@@ -13,13 +13,40 @@ import (
 func newPolicy() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "policy",
-		Short: "Check a policy, or print the built-in one",
+		Short: "Check, compare and test policies",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(&cobra.Command{
-		Use:     "check FILE",
-		Short:   "Name every mistake in a policy, with its line and what to write instead",
+	cmd.AddCommand(newPolicyCheck(), newPolicyDiff(), newPolicyTest(), &cobra.Command{
+		Use:   "default",
+		Short: "Print the built-in policy, a start for your own",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := cmd.OutOrStdout().Write(policy.DefaultText)
+			return err
+		},
+	}, &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON schema of policies, for editors",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := cmd.OutOrStdout().Write(policy.Schema())
+			return err
+		},
+	})
+	return cmd
+}
+
+func newPolicyCheck() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check FILE",
+		Short: "Name every mistake in a policy, with its line and what to write instead",
+		Long: `Name every mistake in a policy, a document or a ConfigMap that holds one, with its line and what to write instead.
+
+Warnings are about what is allowed and worth a second look: exemptions that have expired or will within 14 days, and
+levels that change nothing.
+
+Exit status: 0 the policy is good, 2 it is not.`,
 		Example: "  podvet policy check policy.yaml",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -28,25 +55,37 @@ func newPolicy() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text, err := os.ReadFile(args[0])
-			if err != nil {
-				return fmt.Errorf("the policy cannot be read: %w", err)
-			}
-			p, err := policy.Load(args[0], text, time.Now())
+			source, err := readPolicy(args[0])
 			if err != nil {
 				return err
+			}
+			p, err := source.Load(time.Now())
+			if err != nil {
+				return err
+			}
+			for _, advice := range source.Advice(time.Now()) {
+				say("warning: " + advice.Error())
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is a good policy (%s)\n", args[0], p.Hash)
 			return err
 		},
-	}, &cobra.Command{
-		Use:   "default",
-		Short: "Print the built-in policy, a start for your own",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := cmd.OutOrStdout().Write(policy.DefaultText)
-			return err
-		},
-	})
-	return cmd
+	}
+}
+
+// loadPolicy reads and loads a policy as it stands today.
+func loadPolicy(file string) (*policy.Policy, error) {
+	source, err := readPolicy(file)
+	if err != nil {
+		return nil, err
+	}
+	return source.Load(time.Now())
+}
+
+// readPolicy reads a file that is a policy or a ConfigMap with one.
+func readPolicy(file string) (policy.Source, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return policy.Source{}, fmt.Errorf("the policy cannot be read: %w", err)
+	}
+	return policy.Read(file, text)
 }

@@ -52,8 +52,8 @@ func (a adviser) advise(path, format string, args ...any) {
 	a.fail(a.nearest(path), path, format, args...)
 }
 
-func (a adviser) expiry(expires day, path string, now time.Time) {
-	switch left := expires.start().Sub(now); {
+func (a adviser) expiry(expires Day, path string, now time.Time) {
+	switch left := expires.Start().Sub(now); {
 	case left <= 0:
 		a.advise(path, "has expired on %s: its findings are warnings now: remove the exemption, or write a later day", expires)
 	case left <= noticeDays*24*time.Hour:

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ type Ruling struct {
 	Plan      *rules.Plan
 	Mode      Mode
 	Workloads Workloads
+	Note      string // what is wrong with the subject's own exemption, "" for nothing
 }
 
 // For decides about a subject, which knows its namespace, by the labels of that namespace. What it depends on is
@@ -42,9 +44,11 @@ func (p *Policy) For(s *rules.Subject, namespaceLabels map[string]string) Ruling
 		d = p.decide(string(key), place{s.Namespace, s.OwnerKind, namespaceLabels, s.Meta.Labels})
 	}
 	ruling := Ruling{Plan: d.plan, Mode: d.mode, Workloads: d.workloads}
-	if exempt := d.exempting(s); exempt != nil {
+	exempt, note := d.exempting(s)
+	if exempt != nil {
 		ruling.Plan = ruling.Plan.Exempting(exempt)
 	}
+	ruling.Note = note
 	return ruling
 }
 
@@ -105,7 +109,7 @@ func (p *Policy) compile(now time.Time) {
 		compiled := &compiledExemption{compiledMatch: compileMatch(&e.Match.match, mentioned, podMentioned),
 			containers: e.Match.Containers, images: e.Match.Images, index: i, note: &rules.Exemption{Reason: string(e.Reason)}}
 		if e.Expires != "" {
-			switch start := e.Expires.start(); {
+			switch start := e.Expires.Start(); {
 			case !now.Before(start):
 				compiled.note.Expired = string(e.Expires)
 				p.Expired++
@@ -375,30 +379,48 @@ func firstOf(candidates []*compiledExemption, c *rules.Container) *rules.Exempti
 // ExemptAnnotation on a pod or a template exempts it, where the policy allows it: "rule-a,rule-b: reason".
 const ExemptAnnotation = "podvet.dev/exempt"
 
-// exempting is how the plan asks about the exemptions of a subject, nil where there are none.
-func (d *decision) exempting(s *rules.Subject) func(*rules.Rule, *rules.Container) *rules.Exemption {
-	own, ownRules := (*rules.Exemption)(nil), ""
-	if text := s.Meta.Annotations[ExemptAnnotation]; text != "" && d.podExemptions {
-		ids, reason, _ := strings.Cut(text, ":")
-		if ids, reason = strings.TrimSpace(ids), strings.TrimSpace(reason); ids != "" && reason != "" && reasonText(reason).problem() == "" {
-			own, ownRules = &rules.Exemption{Reason: reason}, ids
+// podExemption reads the annotation: the rules, and why. note says what is wrong with it, "" for nothing.
+func podExemption(s *rules.Subject) (ids []string, own *rules.Exemption, note string) {
+	text := s.Meta.Annotations[ExemptAnnotation]
+	if text == "" {
+		return nil, nil, ""
+	}
+	list, reason, _ := strings.Cut(text, ":")
+	reason = strings.TrimSpace(reason)
+	for id := range strings.SplitSeq(list, ",") {
+		ids = append(ids, strings.TrimSpace(id))
+	}
+	if problem := reasonText(reason).problem(); problem != "" {
+		return nil, nil, fmt.Sprintf(`annotation %s is not honoured: its reason %s: write "rule-a,rule-b: reason"`, ExemptAnnotation, problem)
+	}
+	for _, id := range ids {
+		if rules.Lookup(id) == nil {
+			note = fmt.Sprintf("annotation %s: there is no rule %q%s", ExemptAnnotation, id, DidYouMean(id, rules.IDs()))
 		}
+	}
+	return ids, &rules.Exemption{Reason: reason}, note
+}
+
+// exempting is how the plan asks about the exemptions of a subject, nil where there are none.
+func (d *decision) exempting(s *rules.Subject) (exempt func(*rules.Rule, *rules.Container) *rules.Exemption, note string) {
+	var ids []string
+	var own *rules.Exemption
+	if d.podExemptions {
+		ids, own, note = podExemption(s)
 	}
 	switch {
 	case own == nil && d.exemptions == nil:
-		return nil
+		return nil, note
 	case own == nil:
-		return d.exemptions.find
+		return d.exemptions.find, note
 	}
 	return func(rule *rules.Rule, c *rules.Container) *rules.Exemption {
-		for id := range strings.SplitSeq(ownRules, ",") {
-			if strings.TrimSpace(id) == rule.ID {
-				return own
-			}
+		if slices.Contains(ids, rule.ID) {
+			return own
 		}
 		if d.exemptions == nil {
 			return nil
 		}
 		return d.exemptions.find(rule, c)
-	}
+	}, note
 }

@@ -161,11 +161,11 @@ func (d *decoder) decode(n *yaml.Node, path string, v reflect.Value) {
 	case enum:
 		d.enum(n, path, v, target.words())
 		return
-	case *day:
+	case *Day:
 		if n.Kind == yaml.ScalarNode && n.Tag == "!!timestamp" { // as YAML reads an unquoted date
-			*target = day(n.Value)
+			*target = Day(n.Value)
 		} else if s, ok := d.text(n, path, "a day such as 2027-03-01"); ok {
-			*target = day(s)
+			*target = Day(s)
 		}
 		if problem := target.problem(); *target != "" && problem != "" {
 			d.fail(n, path, "%s", problem)

@@ -22,7 +22,9 @@ type Change struct {
 // in each scope, and exemptions. What only is written differently is no change.
 func Diff(old, next *Policy) []Change {
 	var changes []Change
-	say := func(where, format string, args ...any) { changes = append(changes, Change{where, fmt.Sprintf(format, args...)}) }
+	say := func(where, format string, args ...any) {
+		changes = append(changes, Change{where, fmt.Sprintf(format, args...)})
+	}
 	diffSettings("everyone", old.doc.settings, next.doc.settings, old.Settings(), next.Settings(), say)
 
 	before, after := old.scopesByName(), next.scopesByName()

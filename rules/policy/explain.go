@@ -75,6 +75,11 @@ func (e *explainer) explain(namespaceLabels map[string]string, exemptions []int)
 		e.lastSaying("allowPodExemptions", fmt.Sprint(*effective.AllowPodExemptions)),
 	}
 	settings := e.settings(effective, e.scopes)
+	var own *rules.Exemption
+	var ownRules []string
+	if *effective.AllowPodExemptions {
+		ownRules, own, _ = podExemption(e.subject)
+	}
 	for i, rule := range rules.Catalogue() {
 		one := RuleDecided{Rule: rule, Uncapped: settings[i].Level, Level: min(settings[i].Level, effective.Mode.level())}
 		one.LevelBy = e.lastSaying("rules."+rule.ID+".level", settings[i].Level.String())
@@ -86,6 +91,9 @@ func (e *explainer) explain(namespaceLabels map[string]string, exemptions []int)
 		one.FixBy = e.fixDecided(rule, settings[i], effective)
 		for _, n := range exemptions {
 			one.Exempt = append(one.Exempt, e.exempted(rule, n)...)
+		}
+		if own != nil && slices.Contains(ownRules, rule.ID) {
+			one.Exempt = append(one.Exempt, Decided{Value: own.Level().String(), By: own.String() + ", the annotation " + ExemptAnnotation})
 		}
 		out.Rules = append(out.Rules, one)
 	}
@@ -114,7 +122,7 @@ func (e *explainer) exempted(rule *rules.Rule, n int) []Decided {
 		return nil
 	}
 	var list []Decided
-	note := Decided{By: e.exemptions[n].note.String(), Line: e.line(fmt.Sprintf("exemptions[%d]", n))}
+	note := Decided{Value: e.exemptions[n].note.Level().String(), By: e.exemptions[n].note.String(), Line: e.line(fmt.Sprintf("exemptions[%d]", n))}
 	if rule.PerPod() {
 		if e.exemptions[n].about(nil) {
 			list = append(list, note)

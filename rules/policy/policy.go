@@ -122,7 +122,7 @@ type exemption struct {
 	Match   exemptionMatch `json:"match" doc:"all selectors given must match; none matches everything"`
 	Reason  reasonText     `json:"reason" required:"yes" doc:"why, for those who read it later"`
 	Owner   string         `json:"owner" doc:"who answers for it"`
-	Expires day            `json:"expires" doc:"the day, in UTC, from which its findings are warnings until someone removes it"`
+	Expires Day            `json:"expires" doc:"the day, in UTC, from which its findings are warnings until someone removes it"`
 }
 
 // match says which pods and templates are meant.
@@ -268,8 +268,15 @@ func oneLine(text string) string { return strings.Join(strings.Fields(text), " "
 
 // WithProfile is the policy with another profile in place of its own.
 func (p *Policy) WithProfile(profile rules.Profile) *Policy {
-	other := &Policy{Hash: p.Hash, Until: p.Until, doc: p.doc}
-	other.doc.Profile = profileName(profile.String())
+	return p.with(func(doc *document) { doc.Profile = profileName(profile.String()) })
+}
+
+// WithMode is the policy with another mode in place of its own.
+func (p *Policy) WithMode(mode Mode) *Policy { return p.with(func(doc *document) { doc.Mode = mode }) }
+
+func (p *Policy) with(change func(*document)) *Policy {
+	other := &Policy{Hash: p.Hash, doc: p.doc}
+	change(&other.doc)
 	other.compile(p.now)
 	return other
 }

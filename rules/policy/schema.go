@@ -66,7 +66,7 @@ func schemaOf(t reflect.Type, name string) schema {
 		return schema{"type": "string", "enum": append(rules.IDs(), "*")}
 	case *reasonText:
 		return schema{"type": "string", "minLength": 1, "pattern": `\S`}
-	case *day:
+	case *Day:
 		return schema{"type": "string", "format": "date", "pattern": `^\d{4}-\d{2}-\d{2}$`}
 	case *kindName:
 		return schema{"type": "string", "pattern": kindCharacters.String()}

@@ -203,6 +203,23 @@ exemptions:
 	}
 }
 
+// TestPodExemptionNotes: what is wrong with a pod's own exemption is said.
+func TestPodExemptionNotes(t *testing.T) {
+	p := load(t, "allowPodExemptions: true", time.Now())
+	for annotation, want := range map[string]string{
+		"bare-pod: debugging":          "",
+		"bare-pod":                     `annotation podvet.dev/exempt is not honoured: its reason is empty: say why, for those who read it later: write "rule-a,rule-b: reason"`,
+		"bare-pot,bare-pod: debugging": `annotation podvet.dev/exempt: there is no rule "bare-pot" (did you mean bare-pod?)`,
+		"bare-pod: two\nlines":         `annotation podvet.dev/exempt is not honoured: its reason has a line break or a control character: write one line: write "rule-a,rule-b: reason"`,
+	} {
+		s := pod("x", nil)
+		s.Meta.Annotations = map[string]string{"podvet.dev/exempt": annotation}
+		if got := p.For(s, nil).Note; got != want {
+			t.Errorf("%q: %s", annotation, got)
+		}
+	}
+}
+
 // TestExpiry: whoever holds a policy is told when to compile it again.
 func TestExpiry(t *testing.T) {
 	text := "exemptions:\n"

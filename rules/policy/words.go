@@ -99,18 +99,18 @@ func (r reasonText) problem() string {
 	return ""
 }
 
-// day is a date in UTC.
-type day string
+// Day is a date in UTC.
+type Day string
 
-func (d day) problem() string {
+func (d Day) problem() string {
 	if _, err := time.Parse(time.DateOnly, string(d)); err != nil {
 		return fmt.Sprintf("is %q, no day: write it as 2027-03-01", string(d))
 	}
 	return ""
 }
 
-// start is when the day begins.
-func (d day) start() time.Time {
+// Start is when the day begins.
+func (d Day) Start() time.Time {
 	t, _ := time.Parse(time.DateOnly, string(d)) // it was checked when it was read
 	return t
 }

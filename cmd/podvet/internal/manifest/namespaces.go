@@ -27,8 +27,8 @@ func (n Namespaces) Labels(name string) map[string]string {
 // ReadNamespaces looks through the input for namespaces before anything is judged, for one may come after its pods.
 // What cannot be read is left for the second look to report. Standard input can be read only once: use the one that
 // is returned instead, and close it. progress is told of each document.
-func ReadNamespaces(args []string, stdin io.Reader, progress func()) (Namespaces, io.ReadCloser, error) {
-	again := &kept{stdin: stdin}
+func ReadNamespaces(args []string, stdin io.Reader, progress func()) (Namespaces, *Kept, error) {
+	again := &Kept{stdin: stdin}
 	found := Namespaces{}
 	Files(args, func(name string) bool {
 		source := io.TeeReader(readerFunc(again.first), writerFunc(again.keep))
@@ -49,7 +49,7 @@ func ReadNamespaces(args []string, stdin io.Reader, progress func()) (Namespaces
 		})
 		return true
 	}, func(Problem) {})
-	return found, again, again.rewind()
+	return found, again, again.Rewind()
 }
 
 func (n Namespaces) add(c Chunk) {
@@ -70,17 +70,18 @@ func (n Namespaces) add(c Chunk) {
 	}
 }
 
-// kept is standard input, kept to be read again: in a file that is gone once it is closed, or where there is no
+// Kept is standard input, kept to be read again: in a file that is gone once it is closed, or where there is no
 // folder for one, as in a container without /tmp, in memory.
-type kept struct {
+type Kept struct {
 	stdin io.Reader
 	err   error // of reading it, for the second look to meet at the same place
 	full  error // of keeping it
 	file  *os.File
-	text  bytes.Buffer
+	text  []byte
+	rest  bytes.Reader // of text
 }
 
-func (k *kept) first(p []byte) (int, error) {
+func (k *Kept) first(p []byte) (int, error) {
 	n, err := k.stdin.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
 		k.err = err
@@ -88,15 +89,16 @@ func (k *kept) first(p []byte) (int, error) {
 	return n, err
 }
 
-func (k *kept) keep(p []byte) (int, error) {
-	if k.file == nil && k.text.Len() == 0 {
+func (k *Kept) keep(p []byte) (int, error) {
+	if k.file == nil && k.text == nil {
 		if file, err := os.CreateTemp("", "podvet-*"); err == nil {
 			k.file = file
 			_ = os.Remove(file.Name()) // where a system keeps it, its cleaner will find it
 		}
 	}
 	if k.file == nil {
-		return k.text.Write(p)
+		k.text = append(k.text, p...)
+		return len(p), nil
 	}
 	n, err := k.file.Write(p)
 	if err != nil {
@@ -105,10 +107,12 @@ func (k *kept) keep(p []byte) (int, error) {
 	return n, err
 }
 
-func (k *kept) rewind() error {
+// Rewind makes it start over.
+func (k *Kept) Rewind() error {
 	if k.full != nil {
 		return fmt.Errorf("standard input cannot be kept: %w: set TMPDIR to a folder with room, or name files", k.full)
 	}
+	k.rest.Reset(k.text)
 	if k.file == nil {
 		return nil
 	}
@@ -116,8 +120,8 @@ func (k *kept) rewind() error {
 	return err
 }
 
-func (k *kept) Read(p []byte) (int, error) {
-	read := k.text.Read
+func (k *Kept) Read(p []byte) (int, error) {
+	read := k.rest.Read
 	if k.file != nil {
 		read = k.file.Read
 	}
@@ -128,7 +132,7 @@ func (k *kept) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (k *kept) Close() error {
+func (k *Kept) Close() error {
 	if k.file == nil {
 		return nil
 	}

@@ -174,6 +174,16 @@ func marshal(v any, prefix string) (string, error) {
 	return strings.TrimSuffix(out.String(), "\n"), err
 }
 
+// OwnerTitle names a subject's owner as a person does, the subject itself where it has none.
+func (s *Subject) OwnerTitle() string {
+	if s.Owner == "" || s.Kind != "Pod" {
+		return s.title()
+	}
+	kind, name, _ := strings.Cut(s.Owner, "/")
+	owner := Subject{Kind: kind, Namespace: s.Namespace, Name: name}
+	return owner.title()
+}
+
 // title names a subject.
 func (s *Subject) title() string {
 	name := s.Name

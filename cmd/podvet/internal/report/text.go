@@ -94,9 +94,7 @@ func (g *group) add(s *Subject) {
 }
 
 func (g *group) title(s *Subject) string {
-	kind, name, _ := strings.Cut(s.Owner, "/")
-	owner := Subject{Kind: kind, Namespace: s.Namespace, Name: name}
-	return fmt.Sprintf("%s (%s)", owner.title(), plural(g.pods, "pod"))
+	return fmt.Sprintf("%s (%s)", s.OwnerTitle(), plural(g.pods, "pod"))
 }
 
 func containsMessage(list []Finding, f Finding) bool {

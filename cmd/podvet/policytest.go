@@ -1,0 +1,245 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/podvet/podvet/cmd/podvet/internal/manifest"
+	"github.com/podvet/podvet/cmd/podvet/internal/report"
+	"github.com/podvet/podvet/rules/policy"
+)
+
+// policyTest is a file of cases for a policy.
+type policyTest struct {
+	APIVersion string       `json:"apiVersion"`
+	Kind       string       `json:"kind"`
+	Policy     string       `json:"policy"`
+	Date       policy.Day   `json:"date"`
+	Cases      []policyCase `json:"cases"`
+}
+
+type policyCase struct {
+	Name      string              `json:"name"`
+	Date      policy.Day          `json:"date"`
+	Manifests string              `json:"manifests"`
+	Objects   string              `json:"objects"`
+	Want      map[string][]string `json:"want"`
+	Fixed     map[string][]string `json:"fixed"`
+}
+
+const policyTestKind = "PolicyTest"
+
+func newPolicyTest() *cobra.Command {
+	return &cobra.Command{
+		Use:   "test DIR...",
+		Short: "Run cases for a policy: manifests and the findings expected",
+		Long: `Run the cases in the folder: each file of kind PolicyTest names a policy, and manifests with the findings expected.
+
+  apiVersion: podvet.dev/v1alpha1
+  kind: PolicyTest
+  policy: policy.yaml                 # beside this file, the default
+  date: 2027-02-01                    # for exemptions that expire; today by default, a case may have its own
+  cases:
+  - name: workers need no readinessProbe
+    manifests: worker.yaml            # a file or folder beside this file, or the text itself under objects
+    want:                             # of each object all findings, as LEVEL RULE/CONTAINER
+      Deployment/worker: [audit no-readiness-probe/app]
+    fixed:                            # the same for fixes, as RULE/CONTAINER; where it is left out they are not compared
+      Deployment/worker: [no-startup-probe/app]
+
+An object without findings need not be named. Levels are those in force, after the mode. Namespace objects among the
+manifests give their namespaces labels.
+
+Exit status: 0 all cases pass, 1 one fails, 2 not all of the work could be done.`,
+		Example: "  podvet policy test policies/",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("policy test takes a folder with files of kind PolicyTest")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			run := testRun{out: cmd.OutOrStdout()}
+			var errs []error
+			for _, dir := range args {
+				files, err := testFiles(dir)
+				if err != nil {
+					errs = append(errs, err)
+				}
+				for _, file := range files {
+					errs = append(errs, run.file(file))
+				}
+			}
+			_, _ = fmt.Fprintf(run.out, "%d passed, %d failed\n", run.passed, run.failed)
+			switch err := errors.Join(errs...); {
+			case err != nil:
+				return err
+			case run.failed > 0:
+				return errFound
+			}
+			return nil
+		},
+	}
+}
+
+// testFiles are the files of kind PolicyTest in a folder at any depth, or the file itself.
+func testFiles(dir string) ([]string, error) {
+	var files []string
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || path != dir && filepath.Ext(path) != ".yaml" && filepath.Ext(path) != ".yml" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		// The first document's kind: manifests of many documents lie beside it.
+		var head struct {
+			Kind string `yaml:"kind"`
+		}
+		if yaml.Unmarshal(text, &head) == nil && head.Kind == policyTestKind {
+			files = append(files, path)
+		}
+		return nil
+	})
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("%s: holds no file of kind %s: podvet policy test --help shows one", dir, policyTestKind)
+	}
+	return files, err
+}
+
+type testRun struct {
+	out            io.Writer
+	passed, failed int
+}
+
+// file runs the cases of a file.
+func (r *testRun) file(name string) error {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	var test policyTest
+	if err := policy.Decode(name, text, policyTestKind, &test); err != nil {
+		return err
+	}
+	if test.Policy == "" {
+		test.Policy = "policy.yaml"
+	}
+	source, err := readPolicy(filepath.Join(filepath.Dir(name), test.Policy))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for i, c := range test.Cases {
+		if c.Name == "" {
+			c.Name = fmt.Sprintf("cases[%d]", i)
+		}
+		if c.Date == "" {
+			c.Date = test.Date
+		}
+		differences, err := c.run(filepath.Dir(name), source)
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("%s: %s: %w", name, c.Name, err))
+			continue
+		case len(differences) == 0:
+			r.passed++
+			continue
+		}
+		r.failed++
+		_, _ = fmt.Fprintf(r.out, "FAIL %s: %s\n", name, c.Name)
+		for _, line := range differences {
+			_, _ = fmt.Fprintf(r.out, "  %s\n", line)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// run judges the manifests of a case and says how what was found differs from what is wanted.
+func (c policyCase) run(dir string, source policy.Source) ([]string, error) {
+	now := time.Now()
+	if c.Date != "" {
+		now = c.Date.Start()
+	}
+	p, err := source.Load(now)
+	if err != nil {
+		return nil, err
+	}
+	if (c.Manifests == "") == (c.Objects == "") {
+		return nil, errors.New("name a file under manifests, or write the text under objects")
+	}
+	args, stdin := []string{manifest.Stdin}, io.Reader(strings.NewReader(c.Objects))
+	if c.Manifests != "" {
+		args, stdin = []string{filepath.Join(dir, c.Manifests)}, nil
+	}
+	namespaces, again, err := manifest.ReadNamespaces(args, stdin, func() {})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = again.Close() }() // it was only read
+	found, problems := judgeAll(args, again, judgement{p, namespaces}, func() {})
+	if err := allProblems(problems); err != nil {
+		return nil, err
+	}
+	findings, fixed := map[string][]string{}, map[string][]string{}
+	for s := range found.Subjects {
+		name := s.Kind + "/" + s.Name
+		findings[name] = append(findings[name], findingWords(s)...)
+		for _, f := range s.Fixed {
+			fixed[name] = append(fixed[name], f.Rule+"/"+f.Container)
+		}
+		if findings[name] == nil {
+			findings[name] = []string{}
+		}
+	}
+	differences := compareWanted("findings", c.Want, findings, findings)
+	if c.Fixed != nil {
+		differences = append(differences, compareWanted("fixed", c.Fixed, fixed, findings)...)
+	}
+	return differences, nil
+}
+
+func findingWords(s *report.Subject) []string {
+	var words []string
+	for _, f := range s.Findings {
+		words = append(words, f.Level.String()+" "+f.Rule+"/"+f.Container)
+	}
+	return words
+}
+
+// compareWanted says what of each object is missing and what is too much; known are all objects.
+func compareWanted(what string, want, got, known map[string][]string) []string {
+	var lines []string
+	names := map[string]bool{}
+	for name := range want {
+		names[name] = true
+	}
+	for name := range got {
+		names[name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if known[name] == nil {
+			lines = append(lines, fmt.Sprintf("%s: no such object was judged: there are %s", name, strings.Join(slices.Sorted(maps.Keys(known)), ", ")))
+			continue
+		}
+		for _, missing := range minus(want[name], got[name]) {
+			lines = append(lines, fmt.Sprintf("%s: %s: missing: %s", name, what, missing))
+		}
+		for _, extra := range minus(got[name], want[name]) {
+			lines = append(lines, fmt.Sprintf("%s: %s: not expected: %s", name, what, extra))
+		}
+	}
+	return lines
+}
