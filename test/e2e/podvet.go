@@ -40,39 +40,55 @@ func Build(ctx context.Context, binary string, tags ...string) error {
 	return nil
 }
 
-// Podvet is a running `podvet serve --local`.
+// Podvet is a running `podvet serve`.
 type Podvet struct {
 	URL     string
 	CA      []byte // PEM
 	Metrics string // URL of its metrics
+	Ready   string // URL of its readiness
 	Log     string // file of its standard error
 	Process *os.Process
 
 	cmd *exec.Cmd
 }
 
-// Serve starts podvet with its files in dir and returns once it serves. policyFile may be empty.
+// Serve starts podvet without a cluster, with its files in dir, and returns once it serves. policyFile may be empty.
 func Serve(ctx context.Context, binary, dir, policyFile string) (*Podvet, error) {
-	port, err := freePort(ctx)
-	if err != nil {
-		return nil, err
-	}
-	metrics, err := freePort(ctx)
-	if err != nil {
-		return nil, err
-	}
-	args := []string{"serve", "--local", "--cert-dir", filepath.Join(dir, "certs"), "--port", strconv.Itoa(port),
-		"--metrics-address", net.JoinHostPort("127.0.0.1", strconv.Itoa(metrics))}
+	args := []string{"--local", "--cert-dir", filepath.Join(dir, "certs")}
 	if policyFile != "" {
 		args = append(args, "--policy", policyFile)
 	}
+	return serve(ctx, binary, dir, nil, args...)
+}
+
+// ServeInCluster starts podvet as in a pod of the cluster that a kubeconfig names, with a certificate for localhost.
+// It returns once podvet serves, which may be before it is ready.
+func ServeInCluster(ctx context.Context, binary, dir, kubeconfig, policyConfigMap string) (*Podvet, error) {
+	if err := certs.Local(filepath.Join(dir, "certs"), time.Now()); err != nil {
+		return nil, err
+	}
+	return serve(ctx, binary, dir, []string{"KUBECONFIG=" + kubeconfig}, "--policy-configmap", policyConfigMap, "--tls", "files",
+		"--cert-dir", filepath.Join(dir, "certs"), "--address", "127.0.0.1", "--shutdown-delay", "0s")
+}
+
+func serve(ctx context.Context, binary, dir string, env []string, args ...string) (*Podvet, error) {
+	var ports [3]string // of reviews, metrics, health
+	for i := range ports {
+		port, err := freePort(ctx)
+		if err != nil {
+			return nil, err
+		}
+		ports[i] = strconv.Itoa(port)
+	}
+	args = append([]string{"serve", "--port", ports[0], "--metrics-address", net.JoinHostPort("127.0.0.1", ports[1]),
+		"--health-address", net.JoinHostPort("127.0.0.1", ports[2])}, args...)
 	log, err := os.OpenFile(filepath.Join(dir, "podvet.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close() // podvet has its own
 	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Stderr = log
+	cmd.Stderr, cmd.Env = log, append(os.Environ(), env...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -89,8 +105,8 @@ func Serve(ctx context.Context, binary, dir, policyFile string) (*Podvet, error)
 	if err != nil {
 		return nil, err
 	}
-	return &Podvet{URL: "https://127.0.0.1:" + strconv.Itoa(port), CA: ca, Metrics: "http://127.0.0.1:" + strconv.Itoa(metrics) + "/metrics",
-		Log: log.Name(), Process: cmd.Process, cmd: cmd}, nil
+	return &Podvet{URL: "https://127.0.0.1:" + ports[0], CA: ca, Metrics: "http://127.0.0.1:" + ports[1] + "/metrics",
+		Ready: "http://127.0.0.1:" + ports[2] + "/readyz", Log: log.Name(), Process: cmd.Process, cmd: cmd}, nil
 }
 
 // Stop ends podvet as the kubelet would and waits for it.
@@ -194,22 +210,31 @@ var reviewCount = regexp.MustCompile(`(?m)^podvet_reviews_total\{[^}]*\} (\d+)$`
 
 // Reviews is how many reviews podvet has answered, -1 when it does not say.
 func (p *Podvet) Reviews() int {
-	client := http.Client{Timeout: 5 * time.Second}
-	resp, err := client.Get(p.Metrics)
-	if err != nil {
-		return -1
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
+	text, err := fetch(p.Metrics)
 	if err != nil {
 		return -1
 	}
 	sum := 0
-	for _, match := range reviewCount.FindAllStringSubmatch(string(text), -1) {
+	for _, match := range reviewCount.FindAllStringSubmatch(text, -1) {
 		n, _ := strconv.Atoi(match[1])
 		sum += n
 	}
 	return sum
+}
+
+// fetch gets a page of podvet's side servers; an error for any status but 200 holds the text.
+func fetch(url string) (string, error) {
+	client := http.Client{Timeout: 5 * time.Second}
+	resp, err := client.Get(url)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", resp.Status, bytes.TrimSpace(text))
+	}
+	return string(text), err
 }
 
 // Apply is kubectl apply of what it reads.
