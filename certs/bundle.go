@@ -29,23 +29,26 @@ func certificates(text []byte) []*x509.Certificate {
 	}
 }
 
-// bundle is the union of the CAs in force and those that are published, without what is expired. Those that are
-// not published yet come first and nothing else changes its place: so replicas that know of different CAs agree
-// after one write each, and when there are too many, the one that was published longest ago goes.
-func bundle(inForce, published []*x509.Certificate, now time.Time) []byte {
+// bundle is the union of the CAs in force and those that webhooks carry, without what is expired. Those that none
+// carries yet come first, then the first ones of all webhooks, then the second ones, and so on. So replicas that
+// know of different CAs agree after a write each, and when there are too many, what was published longest ago goes.
+func bundle(inForce []*x509.Certificate, published Published, now time.Time) []byte {
+	var carried [][]*x509.Certificate // by place
+	for _, w := range published {
+		for place, c := range w.Certificates() {
+			if place == len(carried) {
+				carried = append(carried, nil)
+			}
+			carried[place] = append(carried[place], c)
+		}
+	}
 	var keep []*x509.Certificate
-	add := func(c *x509.Certificate) {
+	there := slices.Concat(carried...)
+	fresh := slices.DeleteFunc(slices.Clone(inForce), func(c *x509.Certificate) bool { return slices.ContainsFunc(there, c.Equal) })
+	for _, c := range append(fresh, there...) {
 		if now.Before(c.NotAfter) && !slices.ContainsFunc(keep, c.Equal) {
 			keep = append(keep, c)
 		}
-	}
-	for _, c := range inForce {
-		if !slices.ContainsFunc(published, c.Equal) {
-			add(c)
-		}
-	}
-	for _, c := range published {
-		add(c)
 	}
 	for i := len(keep) - 1; i >= 0 && len(keep) > maxBundle; i-- {
 		if !slices.ContainsFunc(inForce, keep[i].Equal) {

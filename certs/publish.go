@@ -208,13 +208,9 @@ func (p *Publisher) apply(ctx context.Context, c configuration, want []byte) err
 
 // bundle is what all webhooks should carry, given what they carry.
 func (p *Publisher) bundle(configurations []configuration) []byte {
-	var there []*x509.Certificate
-	for _, w := range webhooks(configurations) {
-		there = append(there, w.Certificates()...)
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return bundle(p.inForce, there, time.Now())
+	return bundle(p.inForce, webhooks(configurations), time.Now())
 }
 
 // needed tells whether a webhook does not carry what it should. Before a CA is in force nothing is.

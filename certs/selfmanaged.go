@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +26,9 @@ import (
 // hold is how long a new leaf waits while the old one is good: each API server follows a changed CA bundle by a
 // watch of its own, and its clock may be behind ours (the library's leafs are valid from the second they are made).
 const hold = 5 * time.Second
+
+// spare is how long before its end an old leaf is no longer preferred to a new one.
+const spare = time.Second
 
 // patience is how many attempts to have a leaf, a second apart, may fail before that is logged: the first ones do
 // while the CA is made.
@@ -55,12 +57,18 @@ type SelfManaged struct {
 
 	mu       sync.Mutex
 	served   *tls.Certificate
-	rotated  time.Time                    // when served began to be
-	issuers  map[string]*x509.Certificate // by the raw leaf: of the served leaf, of the next one
-	stored   *x509.Certificate            // the CA in the Secret when it was last read
-	err      error                        // why the library could not have a leaf at its last attempt, nil when it has
-	failures int                          // attempts in a row
-	said     string                       // last logged
+	rotated  time.Time          // when served began to be
+	signed   map[string]signing // by the raw leaf: the served one and those after it
+	stored   *x509.Certificate  // the CA in the Secret when it was last read
+	err      error              // why the library could not have a leaf at its last attempt, nil when it has
+	failures int                // attempts in a row
+	said     string             // last logged
+}
+
+// signing tells of a leaf which CA verifies it, and when all webhooks were found to carry that CA.
+type signing struct {
+	ca *x509.Certificate
+	at time.Time
 }
 
 // NewSelfManaged does nothing yet but registering its metrics. The error is about the options.
@@ -80,7 +88,7 @@ func NewSelfManaged(o SelfManagedOptions) (*SelfManaged, error) {
 		options:   o,
 		publisher: publisher,
 		dynamic:   &cmtls.DynamicSource{DNSNames: o.DNSNames},
-		issuers:   map[string]*x509.Certificate{},
+		signed:    map[string]signing{},
 		err:       errors.New("podvet is starting"),
 		secret: func(ctx context.Context) (*corev1.Secret, error) {
 			return client.CoreV1().Secrets(o.SecretNamespace).Get(ctx, o.SecretName, metav1.GetOptions{})
@@ -156,14 +164,14 @@ func (s *SelfManaged) certificate(now time.Time) *tls.Certificate {
 		return nil
 	}
 	held := func() bool {
-		if s.served == nil || now.Sub(newest.Leaf.NotBefore) >= hold {
+		if s.served == nil || now.Sub(s.signed[string(newest.Leaf.Raw)].at) >= hold {
 			return false
 		}
 		published, err := s.publisher.Published()
 		if err != nil {
 			return false
 		}
-		_, err = published.Verify(s.served.Leaf, now)
+		_, err = published.Verify(s.served.Leaf, now.Add(spare))
 		return err == nil
 	}
 	if newest != s.served && !held() {
@@ -187,7 +195,10 @@ func (s *SelfManaged) inForce() inForce {
 
 // authorities are the CAs that verify what is served or will be. mu is held.
 func (s *SelfManaged) authorities() []*x509.Certificate {
-	cas := slices.Collect(maps.Values(s.issuers))
+	var cas []*x509.Certificate
+	for _, by := range s.signed {
+		cas = append(cas, by.ca)
+	}
 	if s.stored != nil {
 		cas = append(cas, s.stored)
 	}
@@ -243,11 +254,11 @@ func (s *SelfManaged) sign(ctx context.Context, library cmtls.Authority, templat
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	maps.DeleteFunc(s.issuers, func(raw string, _ *x509.Certificate) bool {
+	maps.DeleteFunc(s.signed, func(raw string, _ signing) bool {
 		newest, err := s.dynamic.GetCertificate(nil)
 		return (s.served == nil || raw != string(s.served.Leaf.Raw)) && (err != nil || raw != string(newest.Leaf.Raw))
 	})
-	s.issuers[string(leaf.Raw)] = ca
+	s.signed[string(leaf.Raw)] = signing{ca, time.Now()}
 	return leaf, nil
 }
 
