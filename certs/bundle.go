@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -55,11 +56,11 @@ func bundle(inForce []*x509.Certificate, published Published, now time.Time) []b
 			keep = slices.Delete(keep, i, i+1)
 		}
 	}
-	var text []byte
+	var text bytes.Buffer
 	for _, c := range keep {
-		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
+		_ = pem.Encode(&text, &pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}) // a buffer takes everything
 	}
-	return text
+	return text.Bytes()
 }
 
 // A Webhook is one entry of a webhook configuration, as far as certificates go.

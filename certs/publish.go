@@ -182,8 +182,7 @@ func (p *Publisher) publish(ctx context.Context) (Published, error) {
 
 // apply writes clientConfig.caBundle of each webhook, on condition that nobody has written since c was read.
 func (p *Publisher) apply(ctx context.Context, c configuration, want []byte) error {
-	var entries []any
-	missing := false
+	entries, missing := make([]any, 0, len(c.webhooks)), false
 	for _, w := range c.webhooks {
 		missing = missing || !bytes.Equal(w.ClientConfig.CABundle, want)
 		entries = append(entries, map[string]any{

@@ -128,8 +128,12 @@ func TestBundleIsRepaired(t *testing.T) {
 		get[metav1.PartialObjectMetadata](t, "", "validatingwebhookconfiguration", s.configuration, "--show-managed-fields"),
 	} {
 		for _, m := range c.(*metav1.PartialObjectMetadata).ManagedFields {
-			if m.Manager == "podvet" && (m.Operation != "Apply" || strings.Contains(string(m.FieldsV1.Raw), "f:service") || strings.Contains(string(m.FieldsV1.Raw), "f:rules") || !strings.Contains(string(m.FieldsV1.Raw), "f:caBundle")) {
-				t.Errorf("podvet owns %s by %s", m.FieldsV1.Raw, m.Operation)
+			if m.Manager != certs.FieldManager {
+				continue
+			}
+			fields := m.FieldsV1.GetRawString()
+			if m.Operation != metav1.ManagedFieldsOperationApply || strings.Contains(fields, "f:service") || strings.Contains(fields, "f:rules") || !strings.Contains(fields, "f:caBundle") {
+				t.Errorf("podvet owns %s by %s", fields, m.Operation)
 			}
 		}
 	}
