@@ -198,6 +198,41 @@ func TestMissingRights(t *testing.T) {
 	}
 }
 
+// TestUnpublishable: as long as the new CA cannot be published, the old leafs stay, and replicas are ready: it is
+// the bundle that decides.
+func TestUnpublishable(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, true)
+	rights := s.manifest(t, "testdata/self-managed.yaml")
+	a, b := s.serve(t, nil), s.serve(t, nil)
+	a.awaitReady(t, 30*time.Second)
+	b.awaitReady(t, 30*time.Second)
+	before := s.storedCA(t)
+	c := s.call(t, a, b)
+	c.awaitServed(t, before, 10*time.Second)
+	s.apply(t, strings.ReplaceAll(rights, ", patch]", "]"))
+	time.Sleep(lag)
+	s.setSecret(t, nil)
+	ca := s.rotated(t, before, 15*time.Second)
+	time.Sleep(2 * lag)
+	c.awaitServed(t, before, time.Second)
+	if err := a.source.Ready(); err != nil {
+		t.Error(err)
+	}
+	// It is tried again each second, and said twice: the bundle is not published, so there is no new certificate.
+	if log := a.log.String(); strings.Count(log, "allow podvet to patch") > 2 || !strings.Contains(log, "the CA bundle is not published") {
+		t.Errorf("the log: %s", log)
+	}
+	s.apply(t, rights)
+	c.awaitServed(t, ca, 20*time.Second)
+	c.check(t, false)
+
+	s.apply(t, strings.ReplaceAll(rights, ", patch]", "]"))
+	time.Sleep(time.Second) // the authorizer follows
+	s.apply(t, strings.ReplaceAll(s.manifest(t, "testdata/configurations.yaml"), "clientConfig: {", `clientConfig: {caBundle: "", `), "--force-conflicts")
+	a.awaitUnready(t, 5*time.Second, "the CA bundle of webhook mutate.podvet.dev (0 certificates) does not verify the certificate")
+}
+
 // TestEmptySecret: a chart that makes an empty Secret spares podvet the permission to create any.
 func TestEmptySecret(t *testing.T) {
 	t.Parallel()

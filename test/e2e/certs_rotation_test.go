@@ -46,7 +46,7 @@ func TestGate(t *testing.T) {
 	for _, step := range steps {
 		t.Run(strings.ReplaceAll(step, " ", "-"), func(t *testing.T) {
 			t.Parallel()
-			s, p := newSite(t, true), &pause{step: step, time: 10 * time.Second}
+			s, p := newSite(t, true), &pause{step: step, stop: func() { time.Sleep(10 * time.Second) }}
 			a, b := s.serve(t, p.into), s.serve(t, p.into)
 			a.awaitReady(t, 30*time.Second)
 			b.awaitReady(t, 30*time.Second)

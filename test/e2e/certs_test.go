@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"net"
@@ -164,18 +163,23 @@ func (b *logBuffer) String() string {
 	return b.text.String()
 }
 
+// options are those of a replica that acts as the ServiceAccount.
+func (s *site) options(admin *rest.Config) certs.SelfManagedOptions {
+	config := rest.CopyConfig(admin)
+	config.Impersonate.UserName = "system:serviceaccount:" + s.namespace + ":podvet"
+	config.Impersonate.Groups = []string{"system:authenticated", "system:serviceaccounts"}
+	return certs.SelfManagedOptions{
+		Config: config, SecretNamespace: s.namespace, SecretName: caSecret,
+		DNSNames: []string{"podvet." + s.namespace + ".svc"}, Configuration: s.configuration,
+	}
+}
+
 // serve starts a replica. change may alter its options.
 func (s *site) serve(t *testing.T, change func(*certs.SelfManagedOptions)) *server {
 	t.Helper()
 	r := &server{metrics: prometheus.NewRegistry(), log: &logBuffer{}, ended: make(chan error, 1)}
-	config := rest.CopyConfig(api.Config)
-	config.Impersonate.UserName = "system:serviceaccount:" + s.namespace + ":podvet"
-	config.Impersonate.Groups = []string{"system:authenticated", "system:serviceaccounts"}
-	o := certs.SelfManagedOptions{
-		Config: config, SecretNamespace: s.namespace, SecretName: caSecret,
-		DNSNames: []string{"podvet." + s.namespace + ".svc"}, Configuration: s.configuration,
-		Log: slog.New(slog.NewTextHandler(r.log, nil)), Metrics: r.metrics,
-	}
+	o := s.options(api.Config)
+	o.Log, o.Metrics = slog.New(slog.NewTextHandler(r.log, nil)), r.metrics
 	if change != nil {
 		change(&o)
 	}
@@ -183,14 +187,11 @@ func (s *site) serve(t *testing.T, change func(*certs.SelfManagedOptions)) *serv
 	if r.source, err = certs.NewSelfManaged(o); err != nil {
 		t.Fatal(err)
 	}
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{GetCertificate: r.source.GetCertificate, MinVersion: tls.VersionTLS12})
+	web, address, err := handshakes(r.source)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.address = listener.Addr().String()
-	quiet := slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	web := &http.Server{Handler: http.NotFoundHandler(), ErrorLog: quiet, ReadHeaderTimeout: time.Minute}
-	go web.Serve(listener)
+	r.address = address
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { r.ended <- r.source.Run(ctx) }()
 	t.Cleanup(func() {
@@ -204,6 +205,18 @@ func (s *site) serve(t *testing.T, change func(*certs.SelfManagedOptions)) *serv
 		}
 	})
 	return r
+}
+
+// handshakes serves TLS with a source, and nothing else.
+func handshakes(source certs.Source) (web *http.Server, address string, err error) {
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{GetCertificate: source.GetCertificate, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		return nil, "", err
+	}
+	quiet := slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	web = &http.Server{Handler: http.NotFoundHandler(), ErrorLog: quiet, ReadHeaderTimeout: time.Minute}
+	go web.Serve(listener)
+	return web, listener.Addr().String(), nil
 }
 
 func (r *server) awaitReady(t *testing.T, limit time.Duration) {
@@ -345,10 +358,10 @@ func (s *site) rotated(t *testing.T, before *x509.Certificate, limit time.Durati
 	return ca
 }
 
-// A pause stops a replica once, at a step of a rotation, for a time.
+// A pause stops a replica once, at a step of a rotation.
 type pause struct {
 	step string // see steps
-	time time.Duration
+	stop func() // returns when it goes on
 
 	mu    sync.Mutex
 	armed bool
@@ -362,7 +375,7 @@ func (p *pause) at(step string) {
 	p.hit = p.hit || stop
 	p.mu.Unlock()
 	if stop {
-		time.Sleep(p.time)
+		p.stop()
 	}
 }
 
@@ -447,5 +460,3 @@ func (r *server) scrape(t *testing.T) map[string][]float64 {
 	}
 	return values
 }
-
-var _ io.Writer = &logBuffer{}
