@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -207,14 +209,26 @@ func (s *site) serve(t *testing.T, change func(*certs.SelfManagedOptions)) *serv
 	return r
 }
 
-// handshakes serves TLS with a source, and nothing else.
+// allow answers each review with yes, on a connection of its own.
+func allow(w http.ResponseWriter, r *http.Request) {
+	var review admissionv1.AdmissionReview
+	if err := json.NewDecoder(r.Body).Decode(&review); err != nil || review.Request == nil {
+		http.Error(w, "no review", http.StatusBadRequest)
+		return
+	}
+	review.Response, review.Request = &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true}, nil
+	w.Header().Set("Connection", "close")
+	_ = json.NewEncoder(w).Encode(review)
+}
+
+// handshakes serves TLS with a source, and allows everything.
 func handshakes(source certs.Source) (web *http.Server, address string, err error) {
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{GetCertificate: source.GetCertificate, MinVersion: tls.VersionTLS12})
 	if err != nil {
 		return nil, "", err
 	}
 	quiet := slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	web = &http.Server{Handler: http.NotFoundHandler(), ErrorLog: quiet, ReadHeaderTimeout: time.Minute}
+	web = &http.Server{Handler: http.HandlerFunc(allow), ErrorLog: quiet, ReadHeaderTimeout: time.Minute}
 	go web.Serve(listener)
 	return web, listener.Addr().String(), nil
 }
