@@ -108,11 +108,12 @@ func (f *Files) rotated(certificate tls.Certificate) {
 // GetCertificate is the last good certificate, an expired one too: the API server says of that what it is.
 func (f *Files) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.watcher == nil {
-		return nil, f.err
+	watcher, err := f.watcher, f.err
+	f.mu.Unlock() // the watcher has a lock of its own, and holds it when it first calls rotated
+	if watcher == nil {
+		return nil, err
 	}
-	return f.watcher.GetCertificate(hello)
+	return watcher.GetCertificate(hello)
 }
 
 // Ready says why no valid certificate can be served.

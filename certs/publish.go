@@ -212,15 +212,16 @@ func (p *Publisher) bundle(configurations []configuration) []byte {
 	return bundle(p.inForce, webhooks(configurations), time.Now())
 }
 
-// needed tells whether a webhook does not carry what it should. Before a CA is in force nothing is.
+// needed tells whether a webhook does not carry what it should. Before a CA is in force nothing is, nor when all
+// have expired: without a bundle the API server would trust every CA that its machine does.
 func (p *Publisher) needed(configurations []configuration) bool {
 	p.mu.Lock()
 	known := len(p.inForce) > 0
 	p.mu.Unlock()
-	if !known {
+	want := p.bundle(configurations)
+	if !known || len(want) == 0 {
 		return false
 	}
-	want := p.bundle(configurations)
 	for _, w := range webhooks(configurations) {
 		if !bytes.Equal(w.ClientConfig.CABundle, want) {
 			return true

@@ -123,13 +123,17 @@ func (s *SelfManaged) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, er
 	defer s.mu.Unlock()
 	now := time.Now()
 	certificate := s.certificate(now)
-	if certificate == nil {
-		return nil, s.noCertificate()
+	err := errors.New("there is no serving certificate yet")
+	if certificate != nil {
+		err = valid(certificate.Leaf, now)
 	}
-	if err := valid(certificate.Leaf, now); err != nil {
-		return nil, s.expired(err)
+	switch {
+	case err == nil:
+		return certificate, nil
+	case s.err != nil:
+		return nil, fmt.Errorf("%w: %w", err, s.err)
 	}
-	return certificate, nil
+	return nil, err
 }
 
 // Ready says why the API server cannot verify what is served.
@@ -143,17 +147,6 @@ func (s *SelfManaged) Ready() error {
 		return err
 	}
 	_, err = published.Verify(certificate.Leaf, time.Now())
-	return err
-}
-
-func (s *SelfManaged) noCertificate() error {
-	return fmt.Errorf("there is no serving certificate yet: %w", s.err)
-}
-
-func (s *SelfManaged) expired(err error) error {
-	if s.err != nil {
-		return fmt.Errorf("%w: %w", err, s.err)
-	}
 	return err
 }
 
