@@ -324,7 +324,7 @@ func (c *caller) loop(ctx context.Context, r *server) {
 		for _, view := range []snapshot{seen[0], seen[len(seen)-1]} {
 			ca, err := view.published.Verify(leaf, time.Now())
 			if err != nil {
-				c.bad = append(c.bad, fmt.Sprintf("%s, by bundles of %v ago: %v", r.address, time.Since(view.at).Round(time.Millisecond), err))
+				c.bad = append(c.bad, fmt.Sprintf("%s %s, by bundles of %v ago: %v", time.Now().Format(time.StampMilli), r.address, time.Since(view.at).Round(time.Millisecond), err))
 			} else {
 				c.last[r] = ca
 			}
@@ -351,7 +351,7 @@ func (c *caller) check(t *testing.T, mayRefuse bool) {
 	t.Helper()
 	c.stop()
 	if len(c.bad) > 0 {
-		t.Errorf("%d of %d calls met a leaf that does not verify, first: %s", len(c.bad), c.calls, c.bad[0])
+		t.Errorf("%d views of %d calls do not verify the leaf that was met, first: %s", len(c.bad), c.calls, c.bad[0])
 	}
 	if len(c.refused) > 0 && !mayRefuse {
 		t.Errorf("%d of %d handshakes failed, first: %s", len(c.refused), c.calls, c.refused[0])
