@@ -1,0 +1,129 @@
+package certs
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
+)
+
+// filesRetry is how often a directory without a good certificate is looked at.
+const filesRetry = time.Second
+
+// Files serves tls.crt and tls.key of a directory and follows every change of them, the kubelet's swap of a
+// symbolic link included. A bad change leaves the last good certificate in use.
+type Files struct {
+	dir string
+	log *slog.Logger
+
+	mu      sync.Mutex
+	watcher *certwatcher.CertWatcher // nil until the directory was good once
+	err     error                    // why there is no watcher
+	inForce inForce
+}
+
+// NewFiles serves from dir, whose content may still be missing. The error is that its metrics are registered
+// already.
+func NewFiles(dir string, log *slog.Logger, metrics prometheus.Registerer) (*Files, error) {
+	f := &Files{dir: dir, log: log, err: fmt.Errorf("the certificate directory %s has not been read yet", dir)}
+	return f, metrics.Register(collector(func() inForce {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.inForce
+	}))
+}
+
+// Run follows the directory until ctx ends.
+func (f *Files) Run(ctx context.Context) error {
+	for {
+		watcher, err := certwatcher.New(filepath.Join(f.dir, CertFile), filepath.Join(f.dir, KeyFile))
+		f.found(watcher, err)
+		if err == nil {
+			watcher.RegisterCallback(f.rotated)
+			// It ends before ctx only when the files vanish at once, before it could watch them.
+			err = watcher.Start(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(filesRetry):
+			if err != nil {
+				f.log.Debug("the certificate directory is read again", "dir", f.dir, "error", err)
+			}
+		}
+	}
+}
+
+// found notes what a first reading of the directory gave, and says each trouble once.
+func (f *Files) found(watcher *certwatcher.CertWatcher, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err == nil {
+		f.watcher, f.err = watcher, nil
+		return
+	}
+	if err = filesError(f.dir, err); f.err == nil || f.err.Error() != err.Error() {
+		f.log.Error("no certificate", "error", err)
+	}
+	f.err = err
+}
+
+// filesError names the directory, what is wrong in it and the remedy in one line.
+func filesError(dir string, err error) error {
+	remedy := "put a certificate and its key there, or choose another with --cert-dir"
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		remedy = "mount the Secret with " + CertFile + " and " + KeyFile + " there, or choose another with --cert-dir"
+	case errors.Is(err, fs.ErrPermission):
+		remedy = "let podvet's user read it (fsGroup, defaultMode), or choose another with --cert-dir"
+	case strings.Contains(err.Error(), "private key"): // crypto/tls has no type for it
+		remedy = KeyFile + " must be the key of " + CertFile
+	}
+	return fmt.Errorf("the certificate directory %s cannot be used: %w: %s", dir, err, remedy)
+}
+
+// rotated is called with each new certificate.
+func (f *Files) rotated(certificate tls.Certificate) {
+	now := inForce{leaf: certificate.Leaf, rotated: time.Now()}
+	// cert-manager and the kubelet put the CA beside the certificate. Without it there is no metric about it.
+	if ca, err := os.ReadFile(filepath.Join(f.dir, CAFile)); err == nil {
+		now.cas = certificates(ca)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.inForce = now
+	f.log.Info("certificate in use", "dir", f.dir, "expires", certificate.Leaf.NotAfter)
+}
+
+// GetCertificate is the last good certificate, an expired one too: the API server says of that what it is.
+func (f *Files) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	f.mu.Lock()
+	watcher, err := f.watcher, f.err
+	f.mu.Unlock() // the watcher has a lock of its own, and holds it when it first calls rotated
+	if watcher == nil {
+		return nil, err
+	}
+	return watcher.GetCertificate(hello)
+}
+
+// Ready says why no valid certificate can be served.
+func (f *Files) Ready() error {
+	certificate, err := f.GetCertificate(nil)
+	if err != nil {
+		return err
+	}
+	if err := valid(certificate.Leaf, time.Now()); err != nil {
+		return fmt.Errorf("%w: renew it in %s", err, f.dir)
+	}
+	return nil
+}

@@ -1,0 +1,220 @@
+package certs
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// serveFiles runs a source over a directory.
+func serveFiles(t *testing.T, dir string) (*Files, *prometheus.Registry) {
+	t.Helper()
+	metrics := prometheus.NewRegistry()
+	f, err := NewFiles(dir, slog.New(slog.DiscardHandler), metrics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- f.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	return f, metrics
+}
+
+func await(t *testing.T, limit time.Duration, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); !condition(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", limit, what)
+		}
+	}
+}
+
+// served is the certificate that the files in dir are.
+func isServed(t *testing.T, f *Files, dir string) bool {
+	t.Helper()
+	want, err := tls.LoadX509KeyPair(filepath.Join(dir, CertFile), filepath.Join(dir, KeyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := f.GetCertificate(nil)
+	return err == nil && got.Leaf.Equal(want.Leaf)
+}
+
+func local(t *testing.T, dir string) string {
+	t.Helper()
+	if err := Local(dir, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestFilesFaults: a directory without a good certificate is not ready for one clear reason, and heals.
+func TestFilesFaults(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		fault, heal func(t *testing.T, dir string)
+		says        string
+	}{
+		"missing": {
+			func(*testing.T, string) {}, func(t *testing.T, dir string) { local(t, dir) },
+			"no such file or directory: mount the Secret with tls.crt and tls.key there, or choose another with --cert-dir",
+		},
+		"unreadable": { // a link that leads to itself: no permission stops root, who may run this
+			func(t *testing.T, dir string) {
+				if err := os.Symlink(dir, dir); err != nil {
+					t.Fatal(err)
+				}
+			},
+			func(t *testing.T, dir string) { _ = os.Remove(dir); local(t, dir) },
+			"too many levels of symbolic links: put a certificate and its key there, or choose another with --cert-dir",
+		},
+		"another key": {
+			func(t *testing.T, dir string) {
+				local(t, dir)
+				copyFile(t, filepath.Join(local(t, t.TempDir()), KeyFile), filepath.Join(dir, KeyFile))
+			},
+			func(t *testing.T, dir string) { local(t, dir) },
+			"private key does not match public key: tls.key must be the key of tls.crt",
+		},
+		"garbage": {
+			func(t *testing.T, dir string) {
+				local(t, dir)
+				if err := os.WriteFile(filepath.Join(dir, CertFile), []byte("garbage"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			},
+			func(t *testing.T, dir string) { local(t, dir) },
+			"failed to find any PEM data in certificate input: put a certificate and its key there",
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "certs")
+			c.fault(t, dir)
+			f, _ := serveFiles(t, dir)
+			await(t, 5*time.Second, c.says, func() bool {
+				err := f.Ready()
+				return err != nil && strings.Contains(err.Error(), c.says) && strings.Contains(err.Error(), dir) && !strings.Contains(err.Error(), "\n")
+			})
+			if _, err := f.GetCertificate(nil); err == nil {
+				t.Error("there is a certificate")
+			}
+			c.heal(t, dir)
+			await(t, 5*time.Second, "healed", func() bool { return f.Ready() == nil && isServed(t, f, dir) })
+		})
+	}
+}
+
+// TestFilesUnreadable is about permissions, which do not stop root.
+func TestFilesUnreadable(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("root may read everything")
+	}
+	dir := local(t, t.TempDir())
+	if err := os.Chmod(filepath.Join(dir, KeyFile), 0); err != nil {
+		t.Fatal(err)
+	}
+	f, _ := serveFiles(t, dir)
+	await(t, 5*time.Second, "not ready", func() bool { return strings.Contains(f.Ready().Error(), "let podvet's user read it") })
+}
+
+// TestFilesExpired: an expired certificate is served, since the API server says best what it is, but is not ready.
+func TestFilesExpired(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := Local(dir, time.Now().Add(-2*localValidity)); err != nil {
+		t.Fatal(err)
+	}
+	f, _ := serveFiles(t, dir)
+	await(t, 5*time.Second, "expired", func() bool { return strings.Contains(f.Ready().Error(), "the serving certificate expired at ") })
+}
+
+// TestFilesSwap: the kubelet puts the files of a new Secret into a folder and moves the link ..data to it. What
+// goes bad leaves the last good certificate in use.
+func TestFilesSwap(t *testing.T) {
+	t.Parallel()
+	mount := t.TempDir()
+	for _, file := range []string{CertFile, KeyFile, CAFile} {
+		if err := os.Symlink(filepath.Join("..data", file), filepath.Join(mount, file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	former := ""
+	swap := func(name string) string {
+		dir := local(t, filepath.Join(mount, name))
+		temporary := filepath.Join(mount, "..data_tmp")
+		if err := os.Symlink(name, temporary); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(temporary, filepath.Join(mount, "..data")); err != nil {
+			t.Fatal(err)
+		}
+		if former != "" {
+			if err := os.RemoveAll(former); err != nil {
+				t.Fatal(err)
+			}
+		}
+		former = dir
+		return dir
+	}
+	first := swap("..1")
+	f, metrics := serveFiles(t, mount)
+	await(t, 5*time.Second, "the first", func() bool { return f.Ready() == nil && isServed(t, f, first) })
+	for _, name := range []string{"..2", "..3", "..4"} {
+		dir := swap(name)
+		// At once by inotify, else by the library's look every 10 s.
+		start := time.Now()
+		await(t, 12*time.Second, name, func() bool { return isServed(t, f, dir) })
+		t.Logf("%s is served after %v", name, time.Since(start).Round(time.Millisecond))
+	}
+	families := map[string]float64{}
+	await(t, time.Second, "metrics", func() bool {
+		gathered, err := metrics.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, family := range gathered {
+			families[family.GetName()] = family.Metric[0].GetGauge().GetValue()
+		}
+		return len(families) == 3
+	})
+	for _, name := range []string{"podvet_certificate_expiry_timestamp_seconds", "podvet_ca_expiry_timestamp_seconds"} {
+		if left := families[name] - float64(time.Now().Unix()); left < 364*24*3600 || left > 366*24*3600 {
+			t.Errorf("%s: %v", name, families[name])
+		}
+	}
+	if ago := float64(time.Now().Unix()) - families["podvet_certificate_rotation_timestamp_seconds"]; ago < 0 || ago > 60 {
+		t.Errorf("rotated %v s ago", ago)
+	}
+	if err := os.WriteFile(filepath.Join(former, KeyFile), []byte("garbage"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(200 * time.Millisecond)
+	if err := f.Ready(); err != nil {
+		t.Errorf("after a bad change: %v", err)
+	}
+}
