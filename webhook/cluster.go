@@ -203,8 +203,8 @@ func (c *Cluster) namespaceLabels(ctx context.Context, name string) map[string]s
 	return labels
 }
 
-// readiness adds the cluster's to the server's own.
-func (h *Handler) readiness(started func(*http.Request) error) func(*http.Request) error {
+// readiness says what is missing before podvet can answer as it should, nil for nothing.
+func (h *Handler) readiness(certificate Certificate, started func(*http.Request) error) func(*http.Request) error {
 	return func(r *http.Request) error {
 		if h.draining.Load() {
 			return errors.New("shutting down")
@@ -213,6 +213,10 @@ func (h *Handler) readiness(started func(*http.Request) error) func(*http.Reques
 			if err := h.cluster.Ready(); err != nil {
 				return err
 			}
+		}
+		// Before the server's own look, which knows no reason why there is no certificate.
+		if err := certificate.Ready(); err != nil {
+			return err
 		}
 		return started(r)
 	}

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/podvet/podvet/rules/policy"
 )
 
@@ -60,6 +62,9 @@ func (h *Handler) SetPolicy(p *policy.Policy, source string) {
 
 // Metrics serves the metrics in Prometheus' text format.
 func (h *Handler) Metrics() http.Handler { return h.metrics.handler() }
+
+// Registry is what Metrics serves, for others to register theirs.
+func (h *Handler) Registry() prometheus.Registerer { return h.metrics.registry }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.draining.Load() {

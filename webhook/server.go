@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -14,11 +15,19 @@ import (
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 )
 
+// Certificate is where the serving certificate comes from.
+type Certificate interface {
+	GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	Run(ctx context.Context) error // keeps it good until ctx ends
+	Ready() error                  // why none can be served that callers can verify
+}
+
 // ServeOptions say where and how to serve.
 type ServeOptions struct {
 	Address        string // to listen on; "" for all
 	Port           int
-	CertDir        string // holds tls.crt and tls.key, read again when they change
+	Certificate    Certificate
+	ClientCAs      *x509.CertPool // only callers with a certificate of theirs are answered; nil for all
 	ShutdownDelay  time.Duration
 	MetricsAddress string // "" for none
 	HealthAddress  string // "" for none
@@ -40,16 +49,14 @@ func (h *Handler) Serve(ctx context.Context, o ServeOptions) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", h)
-	server := ctrlwebhook.NewServer(ctrlwebhook.Options{
-		Host: o.Address, Port: o.Port, CertDir: o.CertDir, WebhookMux: mux,
-		TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.MinVersion = tls.VersionTLS12 }},
-	})
+	server := ctrlwebhook.NewServer(ctrlwebhook.Options{Host: o.Address, Port: o.Port, WebhookMux: mux,
+		TLSOpts: []func(*tls.Config){o.tls}})
 	for _, s := range []struct {
 		flag, address string
 		handler       http.Handler
 	}{
 		{"--metrics-address", o.MetricsAddress, h.metricsMux()},
-		{"--health-address", o.HealthAddress, healthMux(h.readiness(server.StartedChecker()))},
+		{"--health-address", o.HealthAddress, healthMux(h.readiness(o.Certificate, server.StartedChecker()))},
 	} {
 		if s.address == "" {
 			continue
@@ -58,7 +65,7 @@ func (h *Handler) Serve(ctx context.Context, o ServeOptions) error {
 		if err != nil {
 			return listenError(s.flag, s.address, err)
 		}
-		srv := &http.Server{Handler: s.handler, ReadHeaderTimeout: 10 * time.Second}
+		srv := &http.Server{Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 		side = append(side, srv)
 		go func() { _ = srv.Serve(listener) }() // ends with Close
 	}
@@ -71,6 +78,9 @@ func (h *Handler) Serve(ctx context.Context, o ServeOptions) error {
 		time.Sleep(o.ShutdownDelay)
 		stop()
 	}()
+	// While it drains, its certificate is still renewed.
+	kept := make(chan error, 1)
+	go func() { kept <- o.Certificate.Run(serving) }()
 	if o.Started != nil {
 		go func() {
 			for serving.Err() == nil {
@@ -85,7 +95,22 @@ func (h *Handler) Serve(ctx context.Context, o ServeOptions) error {
 	if err := server.Start(serving); err != nil {
 		return listenError("--port", net.JoinHostPort(o.Address, strconv.Itoa(o.Port)), err)
 	}
-	return nil
+	stop()
+	return <-kept
+}
+
+// tls is TLS 1.2 with forward secrecy and authenticated encryption at least; 1.3 has nothing else.
+func (o ServeOptions) tls(c *tls.Config) {
+	c.MinVersion = tls.VersionTLS12
+	c.CipherSuites = []uint16{
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+		tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+	}
+	c.GetCertificate = o.Certificate.GetCertificate
+	if o.ClientCAs != nil {
+		c.ClientCAs, c.ClientAuth = o.ClientCAs, tls.RequireAndVerifyClientCert
+	}
 }
 
 // listenError says in one line why an address cannot be served, and which flag chooses another.

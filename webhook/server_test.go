@@ -30,14 +30,25 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
+// certificate makes one in a folder.
+func certificate(t *testing.T, h *Handler, dir string) Certificate {
+	t.Helper()
+	if err := certs.Local(dir, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	files, err := certs.NewFiles(dir, slog.New(slog.DiscardHandler), h.Registry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
 // serve starts a server and returns its URL, a client that trusts it, and its end.
 func serve(t *testing.T, h *Handler, o ServeOptions) (url string, client *http.Client, stop func(), done chan error) {
 	t.Helper()
-	o.Address, o.Port, o.CertDir = "127.0.0.1", freePort(t), t.TempDir()
-	if err := certs.Local(o.CertDir, time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	ca, err := os.ReadFile(filepath.Join(o.CertDir, certs.CAFile))
+	dir := t.TempDir()
+	o.Address, o.Port, o.Certificate = "127.0.0.1", freePort(t), certificate(t, h, dir)
+	ca, err := os.ReadFile(filepath.Join(dir, certs.CAFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,17 +176,15 @@ func TestServeErrors(t *testing.T) {
 	defer func() { _ = taken.Close() }()
 	port := taken.Addr().(*net.TCPAddr).Port
 	dir := t.TempDir()
-	if err := certs.Local(dir, time.Now()); err != nil {
-		t.Fatal(err)
-	}
 	for want, o := range map[string]ServeOptions{
-		"in use by another process: stop it, or choose another with --port":            {Address: "127.0.0.1", Port: port, CertDir: dir},
-		"in use by another process: stop it, or choose another with --metrics-address": {Address: "127.0.0.1", Port: freePort(t), CertDir: dir, MetricsAddress: taken.Addr().String()},
-		"in use by another process: stop it, or choose another with --health-address":  {Address: "127.0.0.1", Port: freePort(t), CertDir: dir, HealthAddress: taken.Addr().String()},
+		"in use by another process: stop it, or choose another with --port":            {Address: "127.0.0.1", Port: port},
+		"in use by another process: stop it, or choose another with --metrics-address": {Address: "127.0.0.1", Port: freePort(t), MetricsAddress: taken.Addr().String()},
+		"in use by another process: stop it, or choose another with --health-address":  {Address: "127.0.0.1", Port: freePort(t), HealthAddress: taken.Addr().String()},
 		"--port 0 is no port":     {Port: 0},
 		"--port 70000 is no port": {Port: 70000},
 	} {
 		h := NewHandler(policy.Default(), 0, slog.New(slog.DiscardHandler))
+		o.Certificate = certificate(t, h, dir)
 		if err := h.Serve(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q, want %q", err, want)
 		}

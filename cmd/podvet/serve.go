@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
@@ -33,9 +35,18 @@ type serveFlags struct {
 	local         bool
 	policyFile    string
 	configMap     string
-	tls           string
 	maxConcurrent int
-	options       webhook.ServeOptions
+
+	tls           string
+	certDir       string
+	caSecret      string
+	dnsNames      []string
+	configuration string
+	clientCA      string
+	caDuration    time.Duration
+	leafDuration  time.Duration
+
+	options webhook.ServeOptions
 }
 
 func newServe() *cobra.Command {
@@ -47,14 +58,19 @@ func newServe() *cobra.Command {
 
 In a cluster the policy is the key policy.yaml of the ConfigMap in --policy-configmap. It is followed through the API
 server: a change is in force within two seconds. A bad policy leaves the last good one in force, which is kept in the
-ConfigMap NAME-last-good. The cluster is that of the pod's ServiceAccount, or of KUBECONFIG. The certificate is
-tls.crt and tls.key in --cert-dir.
+ConfigMap NAME-last-good. The cluster is that of the pod's ServiceAccount, or of KUBECONFIG.
+
+The certificate is tls.crt and tls.key in --cert-dir, read again when they change. With --tls self-managed podvet makes
+its own: a CA in --ca-secret that all replicas share, and certificates for each --dns-name, both renewed in time. It
+publishes the CA in the two configurations called --webhook-configuration, and serves no certificate before.
 
 With --local no cluster is needed: podvet makes its own CA and a certificate for localhost and
 127.0.0.1 in --cert-dir (ca.crt, tls.crt, tls.key), and follows the policy in --policy, which it
 reads again whenever it changes. A bad policy leaves the last good one in force.`,
 		Example: `  podvet serve --local --policy policy.yaml
-  podvet serve --policy-configmap podvet/podvet-policy --tls files --cert-dir /certs`,
+  podvet serve --policy-configmap podvet/podvet-policy --tls files --cert-dir /certs
+  podvet serve --policy-configmap podvet/podvet-policy --tls self-managed --ca-secret podvet/podvet-ca \\
+    --dns-name podvet.podvet.svc --webhook-configuration podvet`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.check(); err != nil {
@@ -72,8 +88,16 @@ reads again whenever it changes. A bad policy leaves the last good one in force.
 	flags.BoolVar(&f.local, "local", false, "serve without a cluster")
 	flags.StringVar(&f.policyFile, "policy", "", "with --local: policy `FILE` (default: the built-in policy)")
 	flags.StringVar(&f.configMap, "policy-configmap", "", "`NAMESPACE/NAME` of the ConfigMap with the policy")
-	flags.StringVar(&f.tls, "tls", "files", "`SOURCE` of the certificate in a cluster: files")
-	flags.StringVar(&f.options.CertDir, "cert-dir", ".podvet/certs", "`DIR` for tls.crt and tls.key, and with --local for ca.crt")
+	flags.StringVar(&f.tls, "tls", "files", "`SOURCE` of the certificate in a cluster: files or self-managed")
+	flags.StringVar(&f.certDir, "cert-dir", ".podvet/certs", "`DIR` for tls.crt and tls.key, and with --local for ca.crt")
+	flags.StringVar(&f.caSecret, "ca-secret", "", "with self-managed: `NAMESPACE/NAME` of the Secret for the CA")
+	flags.StringArrayVar(&f.dnsNames, "dns-name", nil, "with self-managed: `NAME` that the API server calls, SERVICE.NAMESPACE.svc (repeatable)")
+	flags.StringVar(&f.configuration, "webhook-configuration", "", "with self-managed: `NAME` of the mutating and the validating webhook configuration")
+	flags.StringVar(&f.clientCA, "client-ca", "", "`FILE` with CAs: answer only callers with a certificate of theirs")
+	flags.DurationVar(&f.caDuration, "ca-duration", 0, "")
+	flags.DurationVar(&f.leafDuration, "leaf-duration", 0, "")
+	_ = flags.MarkHidden("ca-duration") // shorter ones for tests
+	_ = flags.MarkHidden("leaf-duration")
 	flags.StringVar(&f.options.Address, "address", "127.0.0.1", "`ADDRESS` to listen on; in a cluster all by default")
 	flags.IntVar(&f.options.Port, "port", 9443, "`PORT` to listen on")
 	flags.StringVar(&f.options.MetricsAddress, "metrics-address", "", "`ADDRESS:PORT` for /metrics (default: none, in a cluster :8080)")
@@ -82,13 +106,12 @@ reads again whenever it changes. A bad policy leaves the last good one in force.
 	flags.IntVar(&f.maxConcurrent, "max-concurrent-reviews", 256, "answer 429 to more than `N` reviews at once, 0 for no limit")
 	_ = cmd.MarkFlagFilename("policy", "yaml", "yml")
 	_ = cmd.MarkFlagDirname("cert-dir")
-	_ = cmd.RegisterFlagCompletionFunc("tls", cobra.FixedCompletions([]string{"files"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("tls", cobra.FixedCompletions([]string{"files", "self-managed"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
 // check refuses flags that do not go together.
 func (f *serveFlags) check() error {
-	namespace, name, whole := strings.Cut(f.configMap, "/")
 	switch {
 	case f.maxConcurrent < 0 || f.options.ShutdownDelay < 0:
 		return errors.New("--max-concurrent-reviews and --shutdown-delay cannot be negative: write 0 or more")
@@ -97,14 +120,50 @@ func (f *serveFlags) check() error {
 	case f.local:
 	case f.configMap == "":
 		return errors.New("where is the policy? write --policy-configmap NAMESPACE/NAME in a cluster, or --local to serve without one")
-	case !whole || namespace == "" || name == "" || strings.Contains(name, "/"):
+	case !isNamespaced(f.configMap):
 		return fmt.Errorf("--policy-configmap %s: write NAMESPACE/NAME", f.configMap)
 	case f.policyFile != "":
 		return errors.New("--policy is for --local: in a cluster the policy is in the ConfigMap of --policy-configmap")
-	case f.tls != "files":
-		return fmt.Errorf("--tls %s is no source of certificates: write files", f.tls)
+	case f.tls == "files" && (f.caSecret != "" || f.dnsNames != nil || f.configuration != ""):
+		return errors.New("--ca-secret, --dns-name and --webhook-configuration are for --tls self-managed: add that, or leave them out")
+	case f.tls == "files":
+	case f.tls != "self-managed":
+		return fmt.Errorf("--tls %s is no source of certificates: write files or self-managed", f.tls)
+	case !isNamespaced(f.caSecret) || len(f.dnsNames) == 0 || f.configuration == "":
+		return errors.New("--tls self-managed takes --ca-secret NAMESPACE/NAME, --dns-name SERVICE.NAMESPACE.svc and --webhook-configuration NAME")
 	}
 	return nil
+}
+
+func isNamespaced(name string) bool {
+	namespace, name, whole := strings.Cut(name, "/")
+	return whole && namespace != "" && name != "" && !strings.Contains(name, "/")
+}
+
+// certificate is the source that the flags ask for.
+func (f *serveFlags) certificate(config *rest.Config, handler *webhook.Handler, log *slog.Logger) (webhook.Certificate, error) {
+	if f.tls == "files" || f.local {
+		return certs.NewFiles(f.certDir, log, handler.Registry())
+	}
+	namespace, name, _ := strings.Cut(f.caSecret, "/")
+	return certs.NewSelfManaged(certs.SelfManagedOptions{Config: config, SecretNamespace: namespace, SecretName: name, DNSNames: f.dnsNames,
+		Configuration: f.configuration, CADuration: f.caDuration, LeafDuration: f.leafDuration, Log: log, Metrics: handler.Registry()})
+}
+
+// clientCAs reads the CAs of those who may call.
+func (f *serveFlags) clientCAs() (*x509.CertPool, error) {
+	if f.clientCA == "" {
+		return nil, nil //nolint:nilnil // no restriction
+	}
+	text, err := os.ReadFile(f.clientCA)
+	if err != nil {
+		return nil, fmt.Errorf("--client-ca cannot be read: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("--client-ca %s holds no certificate: write PEM", f.clientCA)
+	}
+	return pool, nil
 }
 
 // clusterDefaults are those of a pod, where they were not given.
@@ -146,6 +205,12 @@ func serveCluster(ctx context.Context, f serveFlags, out, errOut io.Writer) erro
 	if err != nil {
 		return fmt.Errorf("the cluster cannot be followed: %w", err)
 	}
+	if f.options.Certificate, err = f.certificate(config, handler, log); err != nil {
+		return err
+	}
+	if f.options.ClientCAs, err = f.clientCAs(); err != nil {
+		return err
+	}
 	// While it drains podvet still judges, and so still follows.
 	following, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -174,10 +239,17 @@ func serveLocal(ctx context.Context, f serveFlags, out, errOut io.Writer) error 
 			return fmt.Errorf("the policy is bad, nothing is served:\n%w", err)
 		}
 	}
-	if err := certs.Local(f.options.CertDir, time.Now()); err != nil {
+	if err := certs.Local(f.certDir, time.Now()); err != nil {
 		return err
 	}
 	handler := webhook.NewHandler(inForce, f.maxConcurrent, log)
+	var err error
+	if f.options.Certificate, err = f.certificate(nil, handler, slog.New(slog.DiscardHandler)); err != nil {
+		return err
+	}
+	if f.options.ClientCAs, err = f.clientCAs(); err != nil {
+		return err
+	}
 	if f.policyFile != "" {
 		handler.SetPolicy(inForce, "file")
 		go followPolicy(ctx, f.policyFile, text, inForce.Until, handler, log)
@@ -188,7 +260,7 @@ func serveLocal(ctx context.Context, f serveFlags, out, errOut io.Writer) error 
 			from = f.policyFile
 		}
 		_, _ = fmt.Fprintf(out, "podvet %s serves on https://%s with %s (CA: %s/%s)\n", version(),
-			net.JoinHostPort(f.options.Address, strconv.Itoa(f.options.Port)), from, f.options.CertDir, certs.CAFile)
+			net.JoinHostPort(f.options.Address, strconv.Itoa(f.options.Port)), from, f.certDir, certs.CAFile)
 	}
 	return handler.Serve(ctx, f.options)
 }
