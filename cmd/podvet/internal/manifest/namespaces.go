@@ -59,8 +59,8 @@ func (n Namespaces) add(c Chunk) {
 			continue
 		}
 		labels := map[string]string{corev1.LabelMetadataName: doc.Name()}
-		if metadata := field(doc.root, "metadata"); metadata != nil {
-			if written := field(metadata, "labels"); written != nil && resolve(written).Kind == yaml.MappingNode {
+		if metadata := doc.effort.field(doc.root, "metadata"); metadata != nil {
+			if written := doc.effort.field(metadata, "labels"); written != nil && resolve(written).Kind == yaml.MappingNode {
 				for pairs := resolve(written).Content; len(pairs) > 0; pairs = pairs[2:] {
 					labels[resolve(pairs[0]).Value] = resolve(pairs[1]).Value
 				}

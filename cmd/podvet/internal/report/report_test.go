@@ -18,7 +18,7 @@ import (
 )
 
 func reportOf(passedOver int, subjects ...*Subject) *Report {
-	r := &Report{Summary: Summary{PassedOver: passedOver}, Subjects: slices.Values(subjects)}
+	r := &Report{Summary: Summary{PassedOver: passedOver}, Subjects: slices.Values(subjects), Problems: slices.Values([]Problem(nil))}
 	for _, s := range subjects {
 		r.Summary.Count(s)
 	}
@@ -200,7 +200,7 @@ func readJUnit(t *testing.T, r *Report) junitSuites {
 // TestInvalidInput is an error where a machine reads the report.
 func TestInvalidInput(t *testing.T) {
 	r := reportOf(0)
-	r.Problems = []Problem{{"a.yaml", 3, "is not YAML: x, y"}}
+	r.Problems = slices.Values([]Problem{{"a.yaml", 3, "is not YAML: x, y"}})
 	if got := write(t, r, "github", Options{}); got != "::error file=a.yaml,line=3,title=podvet%3A invalid input::is not YAML: x, y\n" {
 		t.Errorf("github: %s", got)
 	}
@@ -213,7 +213,7 @@ func TestInvalidInput(t *testing.T) {
 	}
 	// Beside subjects: of the same file, and of one with nothing else.
 	r = sample()
-	r.Problems = []Problem{{"none.yaml", 1, "x"}, {"ä b.yaml", 3, "y"}}
+	r.Problems = slices.Values([]Problem{{"none.yaml", 1, "x"}, {"ä b.yaml", 3, "y"}})
 	suites = readJUnit(t, r)
 	var names []string
 	for _, suite := range suites.Suites {
