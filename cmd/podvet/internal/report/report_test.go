@@ -111,7 +111,9 @@ func TestSARIF(t *testing.T) {
 	subjects := slices.Collect(sample().Subjects)
 	subjects[1].File = filepath.Join(here, "sub", "p.yaml")
 	r := reportOf(0, subjects...)
-	for name, r := range map[string]*Report{"sample": r, "empty": reportOf(0)} {
+	invalid := reportOf(0, subjects...)
+	invalid.Problems = slices.Values([]Problem{{"a b.yaml", 3, "is not YAML: x"}, {"gone.yaml", 0, "cannot be read"}})
+	for name, r := range map[string]*Report{"sample": r, "empty": reportOf(0), "invalid": invalid} {
 		out := write(t, r, "sarif", Options{Version: "v1"})
 		instance, err := jsonschema.UnmarshalJSON(strings.NewReader(out))
 		if err != nil {
@@ -133,6 +135,20 @@ func TestSARIF(t *testing.T) {
 		if !strings.Contains(rule.Help.Markdown, "## What happens") || !strings.HasPrefix(rule.HelpURI, "https://") {
 			t.Errorf("%s has no help", rule.ID)
 		}
+	}
+	if ran := run.Invocations[0]; !ran.Successful || len(ran.Notifications) > 0 {
+		t.Errorf("%+v", ran)
+	}
+	var failed sarifLog
+	if err := json.Unmarshal([]byte(write(t, invalid, "sarif", Options{})), &failed); err != nil {
+		t.Fatal(err)
+	}
+	ran := failed.Runs[0].Invocations[0]
+	if ran.Successful || len(ran.Notifications) != 2 || len(failed.Runs[0].Results) != len(run.Results) {
+		t.Fatalf("%+v", failed.Runs[0])
+	}
+	if n := string(asJSON(t, ran.Notifications[0])); n != `{"level":"error","message":{"text":"is not YAML: x"},"locations":[{"physicalLocation":{"artifactLocation":{"uri":"a%20b.yaml"},"region":{"startLine":3}}}]}` {
+		t.Errorf("%s", n)
 	}
 	var got []string
 	for _, result := range run.Results {

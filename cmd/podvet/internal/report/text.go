@@ -126,7 +126,7 @@ func (g *groups) add(s *Subject) {
 
 // findings are all that is written of a group's.
 func (g *groups) findings(one *group) []Finding {
-	var list []Finding
+	list := make([]Finding, 0, len(one.said))
 	for _, s := range one.said {
 		list = append(list, Finding{Level: g.messages[s.message].level, Message: g.messages[s.message].text, Line: int(s.line)})
 	}
