@@ -210,8 +210,8 @@ func newDecoder(r io.Reader) *jsontext.Decoder {
 // onlyDirectives: "%YAML 1.1" and the like belong to the document whose marker follows; they stand at the start
 // or after the line "..." that ends another document.
 func onlyDirectives(text []byte) bool {
-	if i := bytes.LastIndex(text, []byte("\n...")); i >= 0 {
-		_, text, _ = bytes.Cut(text[i+1:], []byte{'\n'})
+	if end := []byte("\n..."); bytes.Contains(text, end) { // far faster than LastIndex
+		_, text, _ = bytes.Cut(text[bytes.LastIndex(text, end)+1:], []byte{'\n'})
 	}
 	directive := false
 	for line := range bytes.Lines(text) {
