@@ -80,7 +80,7 @@ func TestPodsOfOneOwnerAreOneGroup(t *testing.T) {
 	pod := func(name string) *Subject {
 		return &Subject{File: "stdin", Kind: "Pod", Namespace: "shop", Name: name, Owner: "Deployment/web", Findings: []Finding{{Rule: "r", Level: rules.Warn, Message: "m [r]"}}}
 	}
-	want := "stdin\n  Deployment shop/web (2 pods)\n           warn   m [r]\n\n2 objects: 0 deny, 2 warn, 0 audit\n"
+	want := "stdin\n  Deployment shop/web (2 pods)\n           warn   m [r]\n\n2 objects: 0 deny, 2 warn, 0 audit; what pods of one owner share is shown once\n"
 	if diff := cmp.Diff(want, write(t, reportOf(0, pod("a"), pod("b")), "text", Options{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -29,7 +29,7 @@ func (r *Report) text(out io.Writer, o Options) error {
 			g.add(s)
 		}
 	}
-	file, text := "", strings.Builder{}
+	file, text, shared := "", strings.Builder{}, false
 	for s := range r.Subjects {
 		title, findings := s.title(), s.Findings
 		if s.pod() {
@@ -39,6 +39,7 @@ func (r *Report) text(out io.Writer, o Options) error {
 			}
 			one.written = true
 			title, findings = s.ownersTitle(one.pods), g.findings(one)
+			shared = shared || one.pods > 1 && len(findings) > 0
 		}
 		if len(findings) == 0 {
 			continue
@@ -59,7 +60,11 @@ func (r *Report) text(out io.Writer, o Options) error {
 			return err
 		}
 	}
-	end := r.Summary.String() + "\n"
+	end := r.Summary.String()
+	if shared { // or the counts would not add up
+		end += "; what pods of one owner share is shown once"
+	}
+	end += "\n"
 	if file != "" {
 		end = "\n" + end
 	}
