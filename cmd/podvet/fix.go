@@ -76,8 +76,9 @@ type fixer struct {
 // fixable is a file and what is to be done to it.
 type fixable struct {
 	name     string
-	text     []byte // of what can be read only once
-	sum      uint64 // of the text of other files
+	once     bool   // it can be read only once: this is its text
+	text     []byte //
+	sum      uint64 // of the text
 	edits    []manifest.Edit
 	repaired []manifest.Repaired
 }
@@ -85,7 +86,18 @@ type fixable struct {
 func (f *fixer) problem(p manifest.Problem) { f.problems = append(f.problems, p) }
 
 func (f *fixer) lookAt(args []string, stdin io.Reader, progress func()) {
+	seen := map[string]bool{}
 	manifest.Files(args, func(name string) bool {
+		if f.write && name != manifest.Stdin { // once is enough, however often it is named
+			target, err := filepath.EvalSymlinks(name)
+			if err == nil {
+				target, err = filepath.Abs(target)
+			}
+			if err == nil && seen[target] {
+				return true
+			}
+			seen[target] = true
+		}
 		r, err := manifest.Open(name, stdin)
 		if err != nil {
 			f.problem(manifest.AsProblem(name, err))
@@ -95,10 +107,13 @@ func (f *fixer) lookAt(args []string, stdin io.Reader, progress func()) {
 		var text bytes.Buffer
 		source := summed{r: r}
 		source.sum.SetSeed(f.seed)
-		if info, err := os.Stat(name); name == manifest.Stdin || err == nil && !info.Mode().IsRegular() {
+		one := fixable{name: name, once: name == manifest.Stdin}
+		if info, err := os.Stat(name); !one.once && err == nil && !info.Mode().IsRegular() {
+			one.once = true
+		}
+		if one.once {
 			source.r = io.TeeReader(r, &text)
 		}
-		one := fixable{name: name}
 		var problems []manifest.Problem
 		one.edits, one.repaired, problems = manifest.Repair(manifest.Name(name), &source, f.by.plan, progress)
 		f.problems = append(f.problems, problems...)
@@ -154,7 +169,7 @@ func (f *fixer) finish() {
 // put prints the fixed text, or the change, or writes the file.
 func (f *fixer) put(one fixable) error {
 	text := one.text
-	if text == nil {
+	if !one.once {
 		var err error
 		if text, err = os.ReadFile(one.name); err != nil {
 			return fmt.Errorf("cannot be read: %w", err)

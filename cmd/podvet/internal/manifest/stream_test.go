@@ -28,7 +28,8 @@ func TestSplitLong(t *testing.T) {
 	}
 	text.WriteString("], \"kind\": \"List\"}\n---\nkind: Last\n")
 	whole := text.String()
-	longAt := 1 + strings.Count(whole[:strings.Index(whole, `{"kind": "Long"`)], "\n")
+	beforeLong, _, _ := strings.Cut(whole, `{"kind": "Long"`)
+	longAt := 1 + strings.Count(beforeLong, "\n")
 
 	var found []Chunk
 	var problems []string
