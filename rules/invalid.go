@@ -374,7 +374,7 @@ func (v *invalid) handler(h handler, grace *int64) {
 	})
 	one("sleep", h.sleep != nil, func(v *invalid) {
 		if grace != nil && (h.sleep.Seconds < 0 || h.sleep.Seconds > *grace) {
-			v.bad("", "is %d s: write 0 to terminationGracePeriodSeconds, %d", h.sleep.Seconds, *grace)
+			v.bad("", "is %d s: write from 0 to %d, the terminationGracePeriodSeconds", h.sleep.Seconds, *grace)
 		}
 	})
 	if handlers == 0 {

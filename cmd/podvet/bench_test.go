@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,8 +44,8 @@ func BenchmarkCheck(b *testing.B) {
 	b.SetBytes(int64(len(stream)))
 	b.ReportAllocs()
 	for b.Loop() {
-		found, problems := judgeAll([]string{"-"}, bytes.NewReader(stream), judgement{policy: p}, func() {})
-		if len(problems) > 0 || found.Summary.Subjects == 0 {
+		found := judgeAll([]string{"-"}, bytes.NewReader(stream), judgement{policy: p}, func() {})
+		if problems := slices.Collect(found.Problems); len(problems) > 0 || found.Summary.Subjects == 0 {
 			b.Fatalf("%v %v", found.Summary, problems)
 		}
 	}

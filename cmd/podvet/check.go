@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -97,15 +100,12 @@ func check(cmd *cobra.Command, args []string, policyOf *policyFlags, failOn, out
 		return err
 	}
 	defer func() { _ = stdin.Close() }() // it was only read
-	found, problems := judgeAll(args, stdin, judgement{p, namespaces}, tell("judged"))
+	found := judgeAll(args, stdin, judgement{p, namespaces}, tell("judged"))
 	done()
-	for _, p := range problems {
-		found.Problems = append(found.Problems, report.Problem{File: p.File, Line: p.Line, Text: p.Text})
-	}
 	if err := found.Write(cmd.OutOrStdout(), output, terminal(cmd.OutOrStdout())); err != nil {
 		return err
 	}
-	if err := allProblems(problems); err != nil {
+	if err := problemsOf(found); err != nil {
 		return err
 	}
 	if found.Summary.Deny > 0 || failOn == "warn" && found.Summary.Warn > 0 {
@@ -115,21 +115,37 @@ func check(cmd *cobra.Command, args []string, policyOf *policyFlags, failOn, out
 }
 
 // problemList ends a command that could not do all of its work.
-type problemList []manifest.Problem
+type problemList iter.Seq[error]
 
 func (l problemList) Error() string {
-	lines := make([]string, len(l))
-	for i := range l {
-		lines[i] = l[i].Error()
+	var lines []string
+	for p := range l {
+		lines = append(lines, p.Error())
 	}
 	return strings.Join(lines, "\n")
+}
+
+// problemsOf is the error of a report that has problems.
+func problemsOf(found *report.Report) error {
+	for range found.Problems { // one is enough
+		return problemList(func(yield func(error) bool) {
+			found.Problems(func(p report.Problem) bool { return yield(manifest.Problem{File: p.File, Line: p.Line, Text: p.Text}) })
+		})
+	}
+	return nil
 }
 
 func allProblems(problems []manifest.Problem) error {
 	if len(problems) == 0 {
 		return nil
 	}
-	return problemList(problems)
+	return problemList(func(yield func(error) bool) {
+		for _, p := range problems {
+			if !yield(p) {
+				return
+			}
+		}
+	})
 }
 
 // errFound ends a command whose output says already what was found.
@@ -149,27 +165,34 @@ func terminal(w io.Writer) report.Options {
 	return o
 }
 
-// progress tells a person at a terminal who has waited for two seconds how far each stage is.
+// progress tells a person at a terminal who has waited for two seconds how far each stage is, until done.
 func progress(w io.Writer) (stage func(name string) func(), done func()) {
 	file, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
 		return func(string) func() { return func() {} }, func() {}
 	}
-	next, said := time.Now().Add(2*time.Second), false
+	var documents atomic.Int64
+	var now atomic.Pointer[string]
+	stop, stopped := make(chan struct{}), make(chan struct{})
 	stage = func(name string) func() {
-		documents := 0
-		return func() {
-			if documents++; documents%64 != 0 || time.Now().Before(next) {
+		documents.Store(0)
+		now.Store(&name)
+		return func() { documents.Add(1) }
+	}
+	stage("read")
+	go func() {
+		defer close(stopped)
+		for wait, said := 2*time.Second, false; ; wait, said = time.Second/2, true {
+			select {
+			case <-stop:
+				if said {
+					_, _ = fmt.Fprint(w, "\r\x1b[K")
+				}
 				return
+			case <-time.After(wait): // whether documents come or not
+				_, _ = fmt.Fprintf(w, "\r\x1b[K%d documents %s", documents.Load(), *now.Load())
 			}
-			next, said = time.Now().Add(time.Second/2), true
-			_, _ = fmt.Fprintf(w, "\r\x1b[K%d documents %s", documents, name)
 		}
-	}
-	return stage, func() {
-		if said {
-			_, _ = fmt.Fprint(w, "\r\x1b[K")
-		}
-		said = false
-	}
+	}()
+	return stage, sync.OnceFunc(func() { close(stop); <-stopped })
 }

@@ -1,85 +1,120 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/podvet/podvet/cmd/podvet/internal/manifest"
+	"github.com/podvet/podvet/cmd/podvet/internal/report"
 )
 
-const (
-	diffContext = 3   // lines around a change
-	diffReach   = 200 // lines within which two texts that fixes made different agree again
-)
+const diffContext = 3 // lines around a change
 
-// change says that lines a1 to a2 of the old text became lines b1 to b2 of the new one, from 0.
-type change struct{ a1, a2, b1, b2 int }
+// change says which lines of the text become which.
+type change struct {
+	from, to int // bytes of the text, whole lines
+	line     int // of from, from 0
+	old, new []string
+}
 
-// changes compares line by line. The texts differ only where fixes put in a few lines or changed one, so
-// looking a little ahead finds where they agree again, and the time grows with the length alone.
-func changes(a, b []string) []change {
+// changes are what edits, in the order of their places, do to the lines of a text.
+func changes(text []byte, edits []manifest.Edit) []change {
 	var all []change
-	i, j := 0, 0
-	for i < len(a) || j < len(b) {
-		if i < len(a) && j < len(b) && a[i] == b[j] {
-			i, j = i+1, j+1
-			continue
+	line, counted := 0, 0
+	for len(edits) > 0 {
+		from, to := touched(text, edits[0])
+		n := 1
+		for ; n < len(edits); n++ {
+			next, end := touched(text, edits[n])
+			if next >= to {
+				break
+			}
+			to = max(to, end)
 		}
-		di, dj := agreeAgain(a[i:], b[j:])
-		all = append(all, change{i, i + di, j, j + dj})
-		i, j = i+di, j+dj
+		within := slices.Clone(edits[:n])
+		for i := range within {
+			within[i].Offset -= from
+		}
+		edits = edits[n:]
+		c := change{from: from, to: to, old: splitLines(text[from:to]), new: splitLines(manifest.Splice(text[from:to], within))}
+		for len(c.old) > 0 && len(c.new) > 0 && c.old[len(c.old)-1] == c.new[len(c.new)-1] {
+			c.to -= len(c.old[len(c.old)-1])
+			c.old, c.new = c.old[:len(c.old)-1], c.new[:len(c.new)-1]
+		}
+		line += bytes.Count(text[counted:from], []byte{'\n'})
+		c.line, counted = line, from
+		if len(c.old)+len(c.new) > 0 {
+			all = append(all, c)
+		}
 	}
 	return all
 }
 
-// agreeAgain is how many lines of each text to leave out until two lines in a row, or the ends, are the same.
-func agreeAgain(a, b []string) (di, dj int) {
-	same := func(i, j int) bool {
-		if i >= len(a) || j >= len(b) {
-			return i >= len(a) && j >= len(b)
-		}
-		return a[i] == b[j]
+// touched are the lines that an edit changes, none where it puts in whole lines.
+func touched(text []byte, e manifest.Edit) (from, to int) {
+	from = bytes.LastIndexByte(text[:e.Offset], '\n') + 1
+	to = e.Offset + e.Length
+	if from == to && strings.HasSuffix(e.Text, "\n") {
+		return from, to
 	}
-	for n := 1; n <= diffReach; n++ {
-		for di := range n + 1 {
-			if dj := n - di; di <= len(a) && dj <= len(b) && same(di, dj) && (same(di+1, dj+1) || di == len(a)) {
-				return di, dj
-			}
-		}
-	}
-	return len(a), len(b)
+	return from, lineEnd(text, to)
 }
 
-// writeDiff prints the changes of a file as a unified diff; nothing where there are none.
-func writeDiff(w io.Writer, name string, a, b []string) error {
-	all := changes(a, b)
+// lineEnd is behind the line that a place is in.
+func lineEnd(text []byte, at int) int {
+	if i := bytes.IndexByte(text[at:], '\n'); i >= 0 {
+		return at + i + 1
+	}
+	return len(text)
+}
+
+// writeDiff prints what edits do to a file's text as a unified diff; nothing where there are none.
+func writeDiff(w io.Writer, name string, text []byte, edits []manifest.Edit) error {
+	all := changes(text, edits)
 	if len(all) == 0 {
 		return nil
 	}
-	if strings.ContainsAny(name, " \t") {
+	if report.Printable(name) != name {
+		name = strconv.Quote(name)
+	} else if strings.ContainsAny(name, " \t") {
 		name += "\t" // with which patch knows where it ends
 	}
 	var out strings.Builder
 	fmt.Fprintf(&out, "--- %s\n+++ %s\n", name, name)
+	shift := 0
 	for len(all) > 0 {
 		n := 1
-		for n < len(all) && all[n].a1-all[n-1].a2 <= 2*diffContext {
+		for n < len(all) && bytes.Count(text[all[n-1].to:all[n].from], []byte{'\n'}) <= 2*diffContext {
 			n++
 		}
-		writeHunk(&out, a, b, all[:n])
+		shift += writeHunk(&out, text, all[:n], shift)
 		all = all[n:]
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
 }
 
-func writeHunk(out *strings.Builder, a, b []string, changes []change) {
+// writeHunk prints changes that stand close together, the new text's lines shifted by those before. It returns
+// how many lines more the new text has after it.
+func writeHunk(out *strings.Builder, text []byte, changes []change, shift int) (more int) {
 	first, last := changes[0], changes[len(changes)-1]
-	before := min(diffContext, first.a1)
-	after := min(diffContext, len(a)-last.a2)
-	a1, a2, b1, b2 := first.a1-before, last.a2+after, first.b1-before, last.b2+after
-	fmt.Fprintf(out, "@@ -%s +%s @@\n", lineRange(a1, a2), lineRange(b1, b2))
+	start, end, line := first.from, last.to, first.line
+	for range diffContext {
+		if start > 0 {
+			start = bytes.LastIndexByte(text[:start-1], '\n') + 1
+			line--
+		}
+		end = lineEnd(text, end)
+	}
+	for _, c := range changes {
+		more += len(c.new) - len(c.old)
+	}
+	lines := len(splitLines(text[start:end]))
+	fmt.Fprintf(out, "@@ -%s +%s @@\n", lineRange(line, line+lines), lineRange(line+shift, line+shift+lines+more))
 	put := func(sign string, lines []string) {
 		for _, line := range lines {
 			out.WriteString(sign + line)
@@ -88,14 +123,15 @@ func writeHunk(out *strings.Builder, a, b []string, changes []change) {
 			}
 		}
 	}
-	at := a1
+	at := start
 	for _, c := range changes {
-		put(" ", a[at:c.a1])
-		put("-", a[c.a1:c.a2])
-		put("+", b[c.b1:c.b2])
-		at = c.a2
+		put(" ", splitLines(text[at:c.from]))
+		put("-", c.old)
+		put("+", c.new)
+		at = c.to
 	}
-	put(" ", a[at:a2])
+	put(" ", splitLines(text[at:end]))
+	return more
 }
 
 // lineRange is a range as diff writes it.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/podvet/podvet/cmd/podvet/internal/manifest"
+	"github.com/podvet/podvet/cmd/podvet/internal/report"
 )
 
 func newFix() *cobra.Command {
@@ -25,7 +27,8 @@ func newFix() *cobra.Command {
 that a fix does not touch stays: comments, order, quotes, anchors, indentation.
 
 With --diff the changes alone are printed, with --write the files are replaced. An object that cannot be changed
-safely, because its place is an alias or a template's line, is left alone, and the line is named.
+safely, because its place is an alias or a template's line, is left alone, and the line is named. Where anything else
+is wrong with one of the files, --write writes none of them.
 
 Exit status: 0 all is well, 2 not all of the work could be done.`,
 		Example: `  podvet fix --diff deploy/
@@ -38,19 +41,17 @@ Exit status: 0 all is well, 2 not all of the work could be done.`,
 			if err != nil {
 				return err
 			}
-			namespaces, stdin, err := manifest.ReadNamespaces(args, cmd.InOrStdin(), func() {})
+			tell, done := progress(cmd.ErrOrStderr())
+			defer done()
+			namespaces, stdin, err := manifest.ReadNamespaces(args, cmd.InOrStdin(), tell("read"))
 			if err != nil {
 				return err
 			}
 			defer func() { _ = stdin.Close() }() // it was only read
-			by := judgement{p, namespaces}
-			f := fixer{out: cmd.OutOrStdout(), said: cmd.ErrOrStderr(), diff: diff, write: write}
-			manifest.Files(args, func(name string) bool {
-				f.file(name, stdin, func(text []byte) ([]byte, []manifest.Repaired, []manifest.Problem) {
-					return manifest.Repair(manifest.Name(name), text, by.plan)
-				})
-				return true
-			}, f.problem)
+			f := fixer{out: cmd.OutOrStdout(), said: cmd.ErrOrStderr(), diff: diff, write: write, by: judgement{p, namespaces}, seed: maphash.MakeSeed()}
+			f.lookAt(args, stdin, tell("judged"))
+			done()
+			f.finish()
 			return allProblems(f.problems)
 		},
 	}
@@ -60,59 +61,132 @@ Exit status: 0 all is well, 2 not all of the work could be done.`,
 	return cmd
 }
 
+// fixer looks at all files before it prints or writes any, and keeps of each no more than the edits.
 type fixer struct {
 	out, said   io.Writer
 	diff, write bool
+	by          judgement
+	seed        maphash.Seed
+	files       []fixable
 	problems    []manifest.Problem
 	printed     bool // a file before this one
 	newline     bool // that ended with its line
 }
 
+// fixable is a file and what is to be done to it.
+type fixable struct {
+	name     string
+	once     bool   // it can be read only once: this is its text
+	text     []byte //
+	sum      uint64 // of the text
+	edits    []manifest.Edit
+	repaired []manifest.Repaired
+}
+
 func (f *fixer) problem(p manifest.Problem) { f.problems = append(f.problems, p) }
 
-func (f *fixer) file(name string, stdin io.Reader, repair func([]byte) ([]byte, []manifest.Repaired, []manifest.Problem)) {
-	r, err := manifest.Open(name, stdin)
-	if err != nil {
-		f.problem(asProblem(name, err))
-		return
-	}
-	text, err := io.ReadAll(r)
-	_ = r.Close() // it was only read
-	if err != nil {
-		f.problem(manifest.Unreadable(manifest.Name(name), 0, err))
-		return
-	}
-	fixed, repaired, problems := repair(text)
-	f.problems = append(f.problems, problems...)
-	if f.write && slices.ContainsFunc(problems, func(p manifest.Problem) bool { return !p.Unsafe }) {
-		return // nothing is written where something is wrong
-	}
-	if err := f.put(name, text, fixed); err != nil {
-		f.problem(manifest.Problem{File: manifest.Name(name), Text: err.Error()})
-		return
-	}
-	for _, one := range repaired {
-		what := make([]string, len(one.Fixed))
-		for i, fix := range one.Fixed {
-			what[i] = fix.String()
+func (f *fixer) lookAt(args []string, stdin io.Reader, progress func()) {
+	seen := map[string]bool{}
+	manifest.Files(args, func(name string) bool {
+		if f.write && name != manifest.Stdin { // once is enough, however often it is named
+			target, err := filepath.EvalSymlinks(name)
+			if err == nil {
+				target, err = filepath.Abs(target)
+			}
+			if err == nil && seen[target] {
+				return true
+			}
+			seen[target] = true
 		}
-		_, _ = fmt.Fprintf(f.said, "%s:%d: %s %s: fixed %s\n", manifest.Name(name), one.Line, one.Kind, one.Name, strings.Join(what, ", "))
+		r, err := manifest.Open(name, stdin)
+		if err != nil {
+			f.problem(manifest.AsProblem(name, err))
+			return true
+		}
+		defer func() { _ = r.Close() }() // it was only read
+		var text bytes.Buffer
+		source := summed{r: r}
+		source.sum.SetSeed(f.seed)
+		one := fixable{name: name, once: name == manifest.Stdin}
+		if info, err := os.Stat(name); !one.once && err == nil && !info.Mode().IsRegular() {
+			one.once = true
+		}
+		if one.once {
+			source.r = io.TeeReader(r, &text)
+		}
+		var problems []manifest.Problem
+		one.edits, one.repaired, problems = manifest.Repair(manifest.Name(name), &source, f.by.plan, progress)
+		f.problems = append(f.problems, problems...)
+		if source.failed {
+			return true
+		}
+		one.text, one.sum = text.Bytes(), source.sum.Sum64()
+		if len(one.edits) > 0 || !f.diff && (!f.write || name == manifest.Stdin) { // what is printed whole
+			f.files = append(f.files, one)
+		}
+		return true
+	}, f.problem)
+}
+
+// summed is a file that is read, with the sum of its text.
+type summed struct {
+	r      io.Reader
+	sum    maphash.Hash
+	failed bool
+}
+
+func (s *summed) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	_, _ = s.sum.Write(p[:n]) // it never fails
+	s.failed = s.failed || err != nil && !errors.Is(err, io.EOF)
+	return n, err
+}
+
+// finish prints or writes all files; it writes none where something is wrong that is more than a fix left to people.
+func (f *fixer) finish() {
+	if f.write && slices.ContainsFunc(f.problems, func(p manifest.Problem) bool { return !p.Unsafe }) {
+		if len(f.files) > 0 {
+			f.problem(manifest.Problem{File: "podvet", Text: "no file is written: mend what is wrong, or leave that file out"})
+		}
+		return
+	}
+	for _, one := range f.files {
+		if err := f.put(one); err != nil {
+			f.problem(manifest.Problem{File: manifest.Name(one.name), Text: err.Error()})
+			continue
+		}
+		for _, r := range one.repaired {
+			what := make([]string, len(r.Fixed))
+			for i, fix := range r.Fixed {
+				what[i] = fix.String()
+			}
+			line := fmt.Sprintf("%s:%d: %s %s: fixed %s", manifest.Name(one.name), r.Line, r.Kind, r.Name, strings.Join(what, ", "))
+			_, _ = fmt.Fprintln(f.said, report.Printable(line))
+		}
 	}
 }
 
 // put prints the fixed text, or the change, or writes the file.
-func (f *fixer) put(name string, text, fixed []byte) error {
-	switch {
-	case f.diff:
-		if bytes.Equal(text, fixed) {
-			return nil
+func (f *fixer) put(one fixable) error {
+	text := one.text
+	if !one.once {
+		var err error
+		if text, err = os.ReadFile(one.name); err != nil {
+			return fmt.Errorf("cannot be read: %w", err)
 		}
-		return writeDiff(f.out, relative(manifest.Name(name)), splitLines(text), splitLines(fixed))
-	case f.write && name != manifest.Stdin:
-		if bytes.Equal(text, fixed) {
-			return nil
+		if maphash.Bytes(f.seed, text) != one.sum {
+			return errChanged
 		}
-		return replace(name, text, fixed)
+	}
+	if f.diff {
+		return writeDiff(f.out, relative(manifest.Name(one.name)), text, one.edits)
+	}
+	fixed := text
+	if len(one.edits) > 0 {
+		fixed = manifest.Splice(text, one.edits)
+	}
+	if f.write && one.name != manifest.Stdin {
+		return replace(one.name, text, fixed)
 	}
 	between := ""
 	if f.printed && !f.newline {
@@ -122,9 +196,14 @@ func (f *fixer) put(name string, text, fixed []byte) error {
 		between += "---\n"
 	}
 	f.printed, f.newline = true, bytes.HasSuffix(fixed, []byte("\n"))
-	_, err := f.out.Write(append([]byte(between), fixed...))
+	if _, err := io.WriteString(f.out, between); err != nil {
+		return err
+	}
+	_, err := f.out.Write(fixed)
 	return err
 }
+
+var errChanged = errors.New("has changed while it was read: nothing is written, run podvet fix again")
 
 // relative is the name from here on, where it is below: patch takes no other from a diff.
 func relative(name string) string {
@@ -154,14 +233,14 @@ func replace(name string, was, fixed []byte) error {
 	if _, err := temp.Write(fixed); err != nil {
 		return fmt.Errorf("cannot be written: %w", err)
 	}
-	if err := temp.Chmod(info.Mode().Perm()); err != nil {
+	if err := temp.Chmod(info.Mode()); err != nil {
 		return fmt.Errorf("cannot be written: %w", err)
 	}
 	if err := temp.Close(); err != nil {
 		return fmt.Errorf("cannot be written: %w", err)
 	}
 	if now, err := os.ReadFile(target); err != nil || !bytes.Equal(now, was) {
-		return errors.New("has changed while it was read: nothing is written, run podvet fix again")
+		return errChanged
 	}
 	return os.Rename(temp.Name(), target)
 }

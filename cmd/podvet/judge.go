@@ -14,7 +14,22 @@ import (
 )
 
 // ref names an object within the input.
-type ref struct{ namespace, kind, name string }
+type ref struct{ group, kind, namespace, name string }
+
+// groupOf is the group of an apiVersion, "" for the core's.
+func groupOf(apiVersion string) string {
+	group, _, found := strings.Cut(apiVersion, "/")
+	if !found {
+		return ""
+	}
+	return group
+}
+
+// The text that is read and not yet judged at any time, in units: a document takes one or more.
+const (
+	textUnit   = 64 << 10
+	textInHand = 16 << 20 / textUnit
+)
 
 // item is what came of one document: a judged subject, an object to pass over, or a problem.
 type item struct {
@@ -35,10 +50,10 @@ func (by judgement) plan(s *rules.Subject) *rules.Plan {
 }
 
 // judgeAll judges the manifests that the arguments name, documents in parallel, in the order of the input.
-// progress is told of each document. An object whose owner is in the input too is folded into it.
-func judgeAll(args []string, stdin io.Reader, by judgement, progress func()) (*report.Report, []manifest.Problem) {
+// progress is told of each document. An object whose owner is judged too is folded into it.
+func judgeAll(args []string, stdin io.Reader, by judgement, progress func()) *report.Report {
 	type result chan []item
-	queue := make(chan result, 256) // in the order of the input; its length bounds how much text is held
+	queue := make(chan result, 256) // in the order of the input
 	work := make(chan func(), 256)
 	for range runtime.GOMAXPROCS(0) {
 		go func() {
@@ -50,55 +65,56 @@ func judgeAll(args []string, stdin io.Reader, by judgement, progress func()) (*r
 	go func() {
 		defer close(queue)
 		defer close(work)
-		submit := func(do func() []item) {
+		inHand := make(chan struct{}, textInHand)
+		submit := func(length int, do func() []item) {
+			units := min(1+length/textUnit, textInHand)
+			for range units {
+				inHand <- struct{}{}
+			}
 			r := make(result, 1)
 			queue <- r
-			work <- func() { r <- do() }
+			work <- func() {
+				r <- do()
+				for range units {
+					<-inHand
+				}
+			}
 		}
 		problem := func(problem manifest.Problem) {
-			submit(func() []item { return []item{{problems: []manifest.Problem{problem}}} })
+			submit(0, func() []item { return []item{{problems: []manifest.Problem{problem}}} })
 		}
 		manifest.Files(args, func(name string) bool {
 			readFile(name, stdin, func(chunk manifest.Chunk) {
-				submit(func() []item { return judge(chunk, by) })
+				submit(len(chunk.Text), func() []item { return judge(chunk, by) })
 			}, problem)
 			return true
 		}, problem)
 	}()
 	found := newFindings()
-	var problems []manifest.Problem
 	for r := range queue {
 		for _, one := range <-r {
-			problems = append(problems, one.problems...)
 			found.add(one)
 		}
 		progress()
 	}
-	return found.report(), problems
+	return found.report()
 }
 
 func readFile(name string, stdin io.Reader, chunk func(manifest.Chunk), problem func(manifest.Problem)) {
 	r, err := manifest.Open(name, stdin)
 	if err != nil {
-		problem(asProblem(name, err))
+		problem(manifest.AsProblem(name, err))
 		return
 	}
 	defer func() { _ = r.Close() }() // it was only read
 	manifest.Split(manifest.Name(name), r, func(c manifest.Chunk, err error) bool {
 		if err != nil {
-			problem(asProblem(name, err))
+			problem(manifest.AsProblem(name, err))
 		} else {
 			chunk(c)
 		}
 		return true
 	})
-}
-
-func asProblem(name string, err error) manifest.Problem {
-	if problem, ok := err.(manifest.Problem); ok { //nolint:errorlint // as package manifest returns it
-		return problem
-	}
-	return manifest.Problem{File: name, Text: err.Error()}
 }
 
 // judge reads one chunk and judges its objects.
@@ -115,7 +131,7 @@ func judge(c manifest.Chunk, by judgement) []item {
 }
 
 func judgeDocument(doc *manifest.Document, by judgement) item {
-	one := item{self: ref{doc.Namespace(), doc.Kind, doc.Name()}}
+	one := item{self: ref{groupOf(doc.APIVersion), doc.Kind, doc.Namespace(), doc.Name()}}
 	if doc.Broken {
 		return item{} // it stands for nobody: its pods are judged themselves
 	}
@@ -144,10 +160,12 @@ func judgeDocument(doc *manifest.Document, by judgement) item {
 		}
 	}
 	if owner := metav1.GetControllerOfNoCopy(doc.Object); owner != nil {
-		one.owners = []ref{{subject.Namespace, owner.Kind, owner.Name}}
+		named := ref{groupOf(owner.APIVersion), owner.Kind, subject.Namespace, owner.Name}
+		one.owners = []ref{named}
 		// A person names the Deployment, not its ReplicaSet, and the CronJob, not its Job.
 		if cut := strings.LastIndexByte(owner.Name, '-'); !subject.Template && subject.OwnerKind != owner.Kind && cut > 0 {
-			one.owners = append(one.owners, ref{subject.Namespace, subject.OwnerKind, owner.Name[:cut]})
+			named.kind, named.name = subject.OwnerKind, owner.Name[:cut]
+			one.owners = append(one.owners, named)
 		}
 		last := one.owners[len(one.owners)-1]
 		one.subject.Owner = last.kind + "/" + last.name

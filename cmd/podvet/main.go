@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/podvet/podvet/cmd/podvet/internal/report"
 	"github.com/podvet/podvet/rules/policy"
 )
 
@@ -27,36 +29,50 @@ func main() {
 }
 
 func run(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	root := newRoot(filepath.Base(args[0]))
 	root.SetArgs(args[1:])
-	err := root.ExecuteContext(ctx)
+	err := root.Execute()
 	if err == nil {
 		return 0
 	}
-	switch err.(type) { //nolint:errorlint // only where they are all there is to say
-	case policy.Errors, problemList:
-		say(err.Error()) // each line starts with its place
+	switch list := err.(type) { //nolint:errorlint // only where they are all there is to say
+	case policy.Errors:
+		say(strings.Lines(err.Error())) // each line starts with its place
+	case problemList:
+		say(func(yield func(string) bool) { list(func(p error) bool { return yield(p.Error()) }) })
 	default:
 		if errors.Is(err, errFound) {
 			return exitFound
 		}
-		say("podvet: " + err.Error())
+		say(strings.Lines("podvet: " + err.Error()))
 	}
 	return exitFailed
 }
 
-// say writes errors to standard error, on a terminal wrapped to its width.
-func say(text string) {
+// say writes lines to standard error, on a terminal wrapped to its width.
+func say(lines iter.Seq[string]) {
 	width := terminal(os.Stderr).Width
-	for line := range strings.Lines(text + "\n") {
+	for line := range lines {
+		line = report.Printable(strings.TrimSuffix(line, "\n")) + "\n"
 		if width > 0 {
 			line = wrap(line, width, "  ")
 		}
 		fmt.Fprint(os.Stderr, line)
 	}
+}
+
+// untilSignal lets a command that serves end in order at the first signal, and at once at the second. Signals end all
+// others at once.
+func untilSignal(cmd *cobra.Command) *cobra.Command {
+	serve := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		context.AfterFunc(ctx, stop)
+		cmd.SetContext(ctx)
+		return serve(cmd, args)
+	}
+	return cmd
 }
 
 func newRoot(name string) *cobra.Command {
@@ -75,6 +91,6 @@ func newRoot(name string) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w: %s --help lists the flags", err, cmd.CommandPath())
 	})
-	root.AddCommand(newCheck(), newFix(), newServe(), newExplain(), newRules(), newPolicy(), newVersion())
+	root.AddCommand(newCheck(), newFix(), untilSignal(newServe()), newExplain(), newRules(), newPolicy(), newVersion())
 	return root
 }

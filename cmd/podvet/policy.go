@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -64,7 +65,7 @@ Exit status: 0 the policy is good, 2 it is not.`,
 				return err
 			}
 			for _, advice := range source.Advice(time.Now()) {
-				say("warning: " + advice.Error())
+				say(slices.Values([]string{"warning: " + advice.Error()}))
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is a good policy (%s)\n", args[0], p.Hash)
 			return err

@@ -108,14 +108,13 @@ func diffSubjects(cmd *cobra.Command, args []string, both [2]*policy.Policy) err
 	}
 	defer func() { _ = stdin.Close() }() // it was only read
 	var reports [2]*report.Report
-	var problems []manifest.Problem
 	for i, p := range both {
 		if i > 0 {
 			if err := stdin.Rewind(); err != nil {
 				return err
 			}
 		}
-		reports[i], problems = judgeAll(args, stdin, judgement{p, namespaces}, func() {})
+		reports[i] = judgeAll(args, stdin, judgement{p, namespaces}, func() {})
 	}
 	changed := map[string]*owners{}
 	next, stop := iter.Pull(reports[1].Subjects)
@@ -140,7 +139,7 @@ func diffSubjects(cmd *cobra.Command, args []string, both [2]*policy.Policy) err
 	if _, err := io.WriteString(cmd.OutOrStdout(), text.String()); err != nil {
 		return err
 	}
-	return allProblems(problems)
+	return problemsOf(reports[1])
 }
 
 // minus lists what is in a and not in b.

@@ -189,8 +189,8 @@ func (c policyCase) run(dir string, source policy.Source) ([]string, error) {
 		return nil, err
 	}
 	defer func() { _ = again.Close() }() // it was only read
-	found, problems := judgeAll(args, again, judgement{p, namespaces}, func() {})
-	if err := allProblems(problems); err != nil {
+	found := judgeAll(args, again, judgement{p, namespaces}, func() {})
+	if err := problemsOf(found); err != nil {
 		return nil, err
 	}
 	findings, fixed := map[string][]string{}, map[string][]string{}

@@ -112,8 +112,12 @@ func newTestSender(t *testing.T) (*sender, *bytes.Buffer) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	handler := webhook.NewHandler(policy.Default(), 0, slog.New(slog.DiscardHandler))
+	certificate, err := certs.NewFiles(dir, slog.New(slog.DiscardHandler), handler.Registry())
+	if err != nil {
+		t.Fatal(err)
+	}
 	go func() {
-		done <- handler.Serve(ctx, webhook.ServeOptions{Address: "127.0.0.1", Port: port, CertDir: dir, Started: func() { close(started) }})
+		done <- handler.Serve(ctx, webhook.ServeOptions{Address: "127.0.0.1", Port: port, Certificate: certificate, Started: func() { close(started) }})
 	}()
 	t.Cleanup(func() {
 		stop()

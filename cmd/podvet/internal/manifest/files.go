@@ -86,10 +86,13 @@ func isManifest(path string) bool {
 	return false
 }
 
-// Open opens what Files yields.
+// Open opens what Files yields; stdin is what ReadNamespaces returns, where that has read the input before.
 func Open(name string, stdin io.Reader) (io.ReadCloser, error) {
 	if name == Stdin {
 		return io.NopCloser(stdin), nil
+	}
+	if again, ok := stdin.(*ReadOnce); ok && again.pipes[name] != nil {
+		return io.NopCloser(again.pipes[name]), nil
 	}
 	file, err := os.Open(name)
 	if err != nil {

@@ -25,31 +25,65 @@ func (n Namespaces) Labels(name string) map[string]string {
 }
 
 // ReadNamespaces looks through the input for namespaces before anything is judged, for one may come after its pods.
-// What cannot be read is left for the second look to report. Standard input can be read only once: use the one that
-// is returned instead, and close it. progress is told of each document.
-func ReadNamespaces(args []string, stdin io.Reader, progress func()) (Namespaces, *Kept, error) {
-	again := &Kept{stdin: stdin}
+// What cannot be read is left for the second look to report. Standard input and pipes can be read only once: give Open
+// what is returned instead, and close it. progress is told of each document.
+func ReadNamespaces(args []string, stdin io.Reader, progress func()) (Namespaces, *ReadOnce, error) {
+	again := &ReadOnce{kept: kept{source: stdin}, pipes: map[string]*kept{}}
 	found := Namespaces{}
 	Files(args, func(name string) bool {
-		source := io.TeeReader(readerFunc(again.first), writerFunc(again.keep))
-		if name != Stdin {
-			file, err := os.Open(name)
-			if err != nil {
-				return true
-			}
-			defer func() { _ = file.Close() }() // it was only read
-			source = file
-		}
-		Split(Name(name), source, func(c Chunk, err error) bool {
-			if err == nil && bytes.Contains(c.Text, []byte("Namespace")) {
-				found.add(c)
-			}
-			progress()
+		if name == Stdin {
+			found.read(Name(name), again.tee(), progress)
 			return true
-		})
+		}
+		file, err := os.Open(name)
+		if err != nil {
+			return true
+		}
+		defer func() { _ = file.Close() }() // it was only read
+		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+			found.read(name, file, progress)
+			return true
+		}
+		again.pipes[name] = &kept{source: file}
+		found.read(name, again.pipes[name].tee(), progress)
 		return true
 	}, func(Problem) {})
 	return found, again, again.Rewind()
+}
+
+// ReadOnce is standard input, and the pipes that arguments name.
+type ReadOnce struct {
+	kept
+	pipes map[string]*kept
+}
+
+// Rewind makes all of them start over.
+func (r *ReadOnce) Rewind() error {
+	err := r.kept.rewind()
+	for name, pipe := range r.pipes {
+		if failed := pipe.rewind(); failed != nil {
+			err = fmt.Errorf("%s: %w", name, failed)
+		}
+	}
+	return err
+}
+
+func (r *ReadOnce) Close() error {
+	err := r.kept.Close()
+	for _, pipe := range r.pipes {
+		err = errors.Join(err, pipe.Close())
+	}
+	return err
+}
+
+func (n Namespaces) read(file string, r io.Reader, progress func()) {
+	Split(file, r, func(c Chunk, err error) bool {
+		if err == nil && bytes.Contains(c.Text, []byte("Namespace")) {
+			n.add(c)
+		}
+		progress()
+		return true
+	})
 }
 
 func (n Namespaces) add(c Chunk) {
@@ -59,8 +93,8 @@ func (n Namespaces) add(c Chunk) {
 			continue
 		}
 		labels := map[string]string{corev1.LabelMetadataName: doc.Name()}
-		if metadata := field(doc.root, "metadata"); metadata != nil {
-			if written := field(metadata, "labels"); written != nil && resolve(written).Kind == yaml.MappingNode {
+		if metadata := doc.effort.field(doc.root, "metadata"); metadata != nil {
+			if written := doc.effort.field(metadata, "labels"); written != nil && resolve(written).Kind == yaml.MappingNode {
 				for pairs := resolve(written).Content; len(pairs) > 0; pairs = pairs[2:] {
 					labels[resolve(pairs[0]).Value] = resolve(pairs[1]).Value
 				}
@@ -70,26 +104,29 @@ func (n Namespaces) add(c Chunk) {
 	}
 }
 
-// Kept is standard input, kept to be read again: in a file that is gone once it is closed, or where there is no
+// kept is what can be read only once, kept to be read again: in a file that is gone once it is closed, or where there is no
 // folder for one, as in a container without /tmp, in memory.
-type Kept struct {
-	stdin io.Reader
-	err   error // of reading it, for the second look to meet at the same place
-	full  error // of keeping it
-	file  *os.File
-	text  []byte
-	rest  bytes.Reader // of text
+type kept struct {
+	source io.Reader
+	err    error // of reading it, for the second look to meet at the same place
+	full   error // of keeping it
+	file   *os.File
+	text   []byte
+	rest   bytes.Reader // of text
 }
 
-func (k *Kept) first(p []byte) (int, error) {
-	n, err := k.stdin.Read(p)
+// tee reads the source and keeps what it reads.
+func (k *kept) tee() io.Reader { return io.TeeReader(readerFunc(k.first), writerFunc(k.keep)) }
+
+func (k *kept) first(p []byte) (int, error) {
+	n, err := k.source.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
 		k.err = err
 	}
 	return n, err
 }
 
-func (k *Kept) keep(p []byte) (int, error) {
+func (k *kept) keep(p []byte) (int, error) {
 	if k.file == nil && k.text == nil {
 		if file, err := os.CreateTemp("", "podvet-*"); err == nil {
 			k.file = file
@@ -107,10 +144,9 @@ func (k *Kept) keep(p []byte) (int, error) {
 	return n, err
 }
 
-// Rewind makes it start over.
-func (k *Kept) Rewind() error {
+func (k *kept) rewind() error {
 	if k.full != nil {
-		return fmt.Errorf("standard input cannot be kept: %w: set TMPDIR to a folder with room, or name files", k.full)
+		return fmt.Errorf("the input cannot be kept: %w: set TMPDIR to a folder with room, or name files", k.full)
 	}
 	k.rest.Reset(k.text)
 	if k.file == nil {
@@ -120,7 +156,7 @@ func (k *Kept) Rewind() error {
 	return err
 }
 
-func (k *Kept) Read(p []byte) (int, error) {
+func (k *kept) Read(p []byte) (int, error) {
 	read := k.rest.Read
 	if k.file != nil {
 		read = k.file.Read
@@ -132,7 +168,7 @@ func (k *Kept) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (k *Kept) Close() error {
+func (k *kept) Close() error {
 	if k.file == nil {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"strconv"
@@ -26,34 +27,59 @@ type Document struct {
 	Object     rules.Object // nil for a kind that podvet does not vet, and when it is broken
 	Broken     bool         // it cannot be read; a Problem says why
 
-	root  *yaml.Node
-	chunk Chunk // that the nodes' places are in
-	index int   // among the objects of the chunk
+	root   *yaml.Node
+	chunk  Chunk   // that the nodes' places are in
+	effort *effort // that is left for the chunk
+	index  int     // among the objects of the chunk
 }
 
-// maxNodes bounds what the aliases of a document can expand to.
+// maxNodes bounds what the aliases of an object can expand to.
 const maxNodes = 1 << 20
+
+// effort bounds the visits to the nodes of a chunk, which aliases and merge keys can multiply without end. It is far
+// above what a chunk of the greatest length costs without them.
+type effort int
+
+const maxEffort effort = 1 << 27
+
+func newEffort() *effort {
+	e := maxEffort
+	return &e
+}
+
+// spend tells whether so much is left.
+func (e *effort) spend(n int) bool {
+	*e -= effort(n)
+	return *e >= 0
+}
+
+const tooLarge = "is too large once its aliases are expanded"
 
 // Parse reads the objects of a chunk, of a List each of its items. What cannot be read is a Problem; the rest
 // is still returned.
 func Parse(c Chunk) ([]*Document, []Problem) {
-	root, problem := parseNode(c)
-	if problem != nil {
-		return nil, []Problem{*problem}
-	}
-	if root == nil { // nothing but comments
-		return nil, nil
-	}
+	roots, problem := parseNodes(c)
 	c.odd = !c.JSON && slices.ContainsFunc(oddBreaks, func(b []byte) bool { return bytes.Contains(c.Text, b) })
-	d := parser{Chunk: c}
-	if !each(root, d.object) {
-		d.fail(root, "holds more than %d objects once its aliases are expanded, or itself", maxObjects)
+	p := parser{Chunk: c, effort: newEffort()}
+	for _, root := range roots {
+		if !p.effort.each(root, p.object) {
+			p.fail(root, "holds more than %d objects once its aliases are expanded, or itself", maxObjects)
+		}
+		if *p.effort < 0 {
+			p.docs, p.problems = nil, nil
+			p.fail(root, tooLarge)
+			break
+		}
 	}
-	return d.docs, d.problems
+	if problem != nil {
+		p.problems = append(p.problems, *problem)
+	}
+	return p.docs, p.problems
 }
 
 type parser struct {
 	Chunk
+	effort   *effort
 	docs     []*Document
 	problems []Problem
 }
@@ -66,19 +92,20 @@ func (p *parser) fail(n *yaml.Node, format string, args ...any) {
 const maxObjects = 100_000
 
 // each visits the objects of a tree, those of a List one by one, and returns false when there is no end to them.
-func each(n *yaml.Node, visit func(*yaml.Node)) bool {
+func (e *effort) each(n *yaml.Node, visit func(*yaml.Node)) bool {
 	left := maxObjects
-	return eachWithin(n, 100, &left, visit)
+	return e.eachWithin(n, 100, &left, visit)
 }
 
-func eachWithin(n *yaml.Node, depth int, left *int, visit func(*yaml.Node)) bool {
+func (e *effort) eachWithin(n *yaml.Node, depth int, left *int, visit func(*yaml.Node)) bool {
 	if *left--; depth == 0 || *left < 0 {
 		return false
 	}
 	n = resolve(n)
 	list := n
-	if n.Kind == yaml.MappingNode && strings.HasSuffix(scalar(n, "kind"), "List") {
-		if items := field(n, "items"); items != nil {
+	if n.Kind == yaml.MappingNode && strings.HasSuffix(e.scalar(n, "kind"), "List") {
+		// Where the first item is no object, this is some kind with a field of this name.
+		if items := e.field(n, "items"); items != nil && !startsWithScalar(resolve(items)) {
 			list = resolve(items)
 		}
 	}
@@ -87,11 +114,15 @@ func eachWithin(n *yaml.Node, depth int, left *int, visit func(*yaml.Node)) bool
 		return true
 	}
 	for _, item := range list.Content {
-		if !eachWithin(item, depth-1, left, visit) {
+		if !e.eachWithin(item, depth-1, left, visit) {
 			return false
 		}
 	}
 	return true
+}
+
+func startsWithScalar(list *yaml.Node) bool {
+	return list.Kind == yaml.SequenceNode && len(list.Content) > 0 && resolve(list.Content[0]).Kind == yaml.ScalarNode
 }
 
 // object reads one object.
@@ -102,13 +133,13 @@ func (p *parser) object(n *yaml.Node) {
 		}
 		return
 	}
-	d := &Document{File: p.File, Line: p.line(n), root: n, chunk: p.Chunk, index: len(p.docs),
-		APIVersion: scalar(n, "apiVersion"), Kind: scalar(n, "kind")}
+	d := &Document{File: p.File, Line: p.line(n), root: n, chunk: p.Chunk, effort: p.effort, index: len(p.docs),
+		APIVersion: p.effort.scalar(n, "apiVersion"), Kind: p.effort.scalar(n, "kind")}
 	p.docs = append(p.docs, d)
 	if d.Object = rules.NewObject(d.APIVersion, d.Kind); d.Object == nil {
 		return
 	}
-	text := toJSON{}
+	text := toJSON{effort: p.effort}
 	if err := text.append(n); err != nil {
 		d.Object, d.Broken = nil, true
 		p.fail(n, "%v", err)
@@ -139,31 +170,50 @@ func (p *parser) object(n *yaml.Node) {
 
 var kindWords = map[jsontext.Kind]string{'n': "null", 't': "true", 'f': "false", '"': "a string", '0': "a number", '{': "a mapping", '[': "a list"}
 
-// parseNode reads the chunk as a tree; nil for an empty document.
-func parseNode(c Chunk) (*yaml.Node, *Problem) {
+// parseNodes reads the chunk as trees: of one document mostly, of none in comments, of several where lines end as
+// only YAML ends them, or where "..." ends a document. Those before a problem are still returned.
+func parseNodes(c Chunk) ([]*yaml.Node, *Problem) {
 	if c.JSON {
-		return parseJSON(c)
+		root, problem := parseJSON(c)
+		if problem != nil {
+			return nil, problem
+		}
+		return []*yaml.Node{root}, nil
 	}
-	var doc yaml.Node
 	text := c.Text
 	if bytes.LastIndex(text, bom) > 0 { // of a file that was joined to others
 		text = bytes.ReplaceAll(text, bom, nil)
 	}
-	err := yaml.Unmarshal(text, &doc)
-	if err != nil {
-		line, text := policy.SyntaxError(err)
-		line = c.Line - 1 + min(max(line, 1), bytes.Count(c.Text, []byte("\n"))+1) // the library may name a line after the last
-		if bytes.Contains(c.Text, []byte("{{")) {
-			text += " (a template has to be rendered first)"
-		} else if strings.Contains(text, "tab character") || strings.Contains(text, "cannot start any token") {
-			text += " (indent with spaces)"
+	roots, err := parseYAML(text)
+	if err == nil {
+		return roots, nil
+	}
+	line, reason := policy.SyntaxError(err)
+	line = c.Line - 1 + min(max(line, 1), bytes.Count(c.Text, []byte("\n"))+1) // the library may name a line after the last
+	switch {
+	case bytes.Contains(c.Text, []byte("{{")):
+		reason += " (a template has to be rendered first)"
+	case strings.Contains(reason, "tab character") || strings.Contains(reason, "cannot start any token"):
+		reason += " (indent with spaces)"
+	case strings.Contains(reason, "expected <document start>"):
+		reason = "text follows the end of the document: write --- on a line between documents"
+	}
+	return roots, &Problem{File: c.File, Line: line, Text: "is not YAML: " + reason}
+}
+
+func parseYAML(text []byte) (roots []*yaml.Node, err error) {
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	for {
+		var doc yaml.Node
+		switch err := d.Decode(&doc); {
+		case errors.Is(err, io.EOF):
+			return roots, nil
+		case err != nil:
+			return roots, err
+		case len(doc.Content) > 0:
+			roots = append(roots, doc.Content[0])
 		}
-		return nil, &Problem{File: c.File, Line: line, Text: "is not YAML: " + text}
 	}
-	if len(doc.Content) == 0 {
-		return nil, nil
-	}
-	return doc.Content[0], nil
 }
 
 // parseJSON builds the same tree from JSON: a YAML parser takes most JSON, but not all of it.
@@ -225,10 +275,8 @@ func (b *jsonBuilder) value() (*yaml.Node, error) {
 		n := b.node(yaml.ScalarNode, "!!null", string(raw), len(raw))
 		switch kind {
 		case '"':
-			unquoted, err := jsontext.AppendUnquote(nil, raw)
-			if err != nil {
-				return nil, err
-			}
+			// The error tells of what is no character, such as half a pair: read as the replacement character.
+			unquoted, _ := jsontext.AppendUnquote(nil, raw)
 			n.Tag, n.Value, n.Style = "!!str", string(unquoted), yaml.DoubleQuotedStyle
 		case '0':
 			n.Tag = "!!int"
@@ -250,15 +298,15 @@ func resolve(n *yaml.Node) *yaml.Node {
 }
 
 // field is the value of a key in a mapping, also one that a merge key brings; nil when there is none.
-func field(n *yaml.Node, key string) *yaml.Node {
-	_, value := pair(n, key, 0)
+func (e *effort) field(n *yaml.Node, key string) *yaml.Node {
+	_, value := e.pair(n, key, 0)
 	return value
 }
 
 // pair is a key and its value. Where a key stands twice the last one counts, as it does for kubectl.
-func pair(n *yaml.Node, key string, depth int) (k, v *yaml.Node) {
+func (e *effort) pair(n *yaml.Node, key string, depth int) (k, v *yaml.Node) {
 	n = resolve(n)
-	if n.Kind != yaml.MappingNode || depth > 100 {
+	if n.Kind != yaml.MappingNode || depth > 100 || !e.spend(1+len(n.Content)) {
 		return nil, nil
 	}
 	for i := len(n.Content) - 2; i >= 0; i -= 2 {
@@ -273,19 +321,19 @@ func pair(n *yaml.Node, key string, depth int) (k, v *yaml.Node) {
 		merged := resolve(n.Content[i+1])
 		if merged.Kind == yaml.SequenceNode {
 			for _, one := range merged.Content {
-				if k, v := pair(one, key, depth+1); v != nil {
+				if k, v := e.pair(one, key, depth+1); v != nil {
 					return k, v
 				}
 			}
-		} else if k, v := pair(merged, key, depth+1); v != nil {
+		} else if k, v := e.pair(merged, key, depth+1); v != nil {
 			return k, v
 		}
 	}
 	return nil, nil
 }
 
-func scalar(n *yaml.Node, key string) string {
-	if v := field(n, key); v != nil && resolve(v).Kind == yaml.ScalarNode {
+func (e *effort) scalar(n *yaml.Node, key string) string {
+	if v := e.field(n, key); v != nil && resolve(v).Kind == yaml.ScalarNode {
 		return resolve(v).Value
 	}
 	return ""
@@ -304,7 +352,7 @@ func (d *Document) find(path string) *yaml.Node {
 			place, n = n.Content[index], n.Content[index]
 			continue
 		}
-		key, value := pair(n, step, 0)
+		key, value := d.effort.pair(n, step, 0)
 		if value == nil {
 			return place
 		}
@@ -373,20 +421,30 @@ func pathOf(pointer jsontext.Pointer) string {
 
 // toJSON writes a tree as JSON with aliases and merge keys resolved, reading scalars as kubectl does.
 type toJSON struct {
-	out   []byte
-	nodes int
-	depth int
+	effort *effort
+	out    []byte
+	nodes  int
+	depth  int
+}
+
+// visit counts a node of so many children, and what is written.
+func (t *toJSON) visit(n int) error {
+	if t.nodes++; t.nodes > maxNodes || len(t.out) > 2*maxDocument || !t.effort.spend(1+n) {
+		return errors.New(tooLarge)
+	}
+	return nil
 }
 
 func (t *toJSON) append(n *yaml.Node) error {
-	if t.nodes++; t.nodes > maxNodes {
-		return errors.New("is too large once its aliases are expanded")
+	n = resolve(n)
+	if err := t.visit(len(n.Value)); err != nil {
+		return err
 	}
 	if t.depth++; t.depth > 1000 {
 		return errors.New("is nested too deep, or holds itself by an alias")
 	}
 	defer func() { t.depth-- }()
-	switch n = resolve(n); n.Kind {
+	switch n.Kind {
 	case yaml.MappingNode:
 		t.out = append(t.out, '{')
 		if err := t.fields(n, map[string]bool{}); err != nil {
@@ -418,8 +476,8 @@ func (t *toJSON) append(n *yaml.Node) error {
 // fields writes a mapping's own fields, then those that its merge keys bring and it has not. Each field ends
 // with a comma.
 func (t *toJSON) fields(n *yaml.Node, written map[string]bool) error {
-	if t.nodes++; t.nodes > maxNodes {
-		return errors.New("is too large once its aliases are expanded")
+	if err := t.visit(len(n.Content)); err != nil {
+		return err
 	}
 	for i := len(n.Content) - 2; i >= 0; i -= 2 {
 		key := n.Content[i]
@@ -506,12 +564,12 @@ func (d *Document) Name() string { return d.metadata("name", "generateName") }
 func (d *Document) Namespace() string { return d.metadata("namespace") }
 
 func (d *Document) metadata(keys ...string) string {
-	metadata := field(d.root, "metadata")
+	metadata := d.effort.field(d.root, "metadata")
 	if metadata == nil {
 		return ""
 	}
 	for _, key := range keys {
-		if value := scalar(metadata, key); value != "" {
+		if value := d.effort.scalar(metadata, key); value != "" {
 			return value
 		}
 	}

@@ -74,7 +74,7 @@ spec:
 func oddFiles(t testing.TB) map[string]string {
 	t.Helper()
 	_, docs, _ := parseText(deployment)
-	value := toJSON{}
+	value := toJSON{effort: newEffort()}
 	if err := value.append(docs[0].root); err != nil {
 		t.Fatal(err)
 	}
@@ -121,11 +121,21 @@ func parseText(text string) ([]Chunk, []*Document, []Problem) {
 	var all []Chunk
 	var docs []*Document
 	var problems []Problem
-	for chunk := range chunks("test", []byte(text)) {
+	Split("test", strings.NewReader(text), func(chunk Chunk, err error) bool {
+		if err != nil {
+			problems = append(problems, AsProblem("test", err))
+			return true
+		}
 		more, errs := Parse(chunk)
 		all, docs, problems = append(all, chunk), append(docs, more...), append(problems, errs...)
-	}
+		return true
+	})
 	return all, docs, problems
+}
+
+func fixed(text string, planFor func(*rules.Subject) *rules.Plan) ([]byte, []Repaired, []Problem) {
+	edits, repaired, problems := Repair("test", strings.NewReader(text), planFor, func() {})
+	return Splice([]byte(text), edits), repaired, problems
 }
 
 func TestRepairOddFiles(t *testing.T) {
@@ -136,7 +146,7 @@ func TestRepairOddFiles(t *testing.T) {
 	plan := plans(t)["default"]
 	for name, text := range ways {
 		t.Run(name, func(t *testing.T) {
-			out, repaired, problems := Repair("test", []byte(text), always(plan))
+			out, repaired, problems := fixed(text, always(plan))
 			if len(problems) > 0 {
 				t.Fatalf("%v", problems)
 			}
@@ -199,7 +209,7 @@ func checkRepair(t *testing.T, before, after string, plan *rules.Plan) {
 			t.Errorf("(-what Vet makes +what was written):\n%s", cmp.Diff(was[i].Object, is[i].Object))
 		}
 	}
-	if again, _, _ := Repair("test", []byte(after), always(plan)); string(again) != after {
+	if again, _, _ := fixed(after, always(plan)); string(again) != after {
 		t.Errorf("a second time changes more:\n%s", cmp.Diff(after, string(again)))
 	}
 }
@@ -217,7 +227,7 @@ func TestRepairFixtures(t *testing.T) {
 				t.Fatal(err)
 			}
 			for name, plan := range plans(t) {
-				out, _, problems := Repair(path, text, always(plan))
+				out, _, problems := fixed(string(text), always(plan))
 				if len(problems) > 0 {
 					t.Errorf("%s: %v", path, problems)
 				}
@@ -243,7 +253,7 @@ func TestNotSafe(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			text := pod("p", c.fields) + "---\n" + pod("sound", "    readinessProbe: {exec: {command: [x]}}\n")
-			out, repaired, problems := Repair("f.yaml", []byte(text), always(plans(t)["default"]))
+			out, repaired, problems := fixed(text, always(plans(t)["default"]))
 			if len(problems) != 1 || !strings.HasSuffix(problems[0].Error(), c.want) {
 				t.Errorf("%v", problems)
 			}
@@ -265,7 +275,7 @@ func TestRepairALongList(t *testing.T) {
 	for i := range items {
 		fmt.Fprintf(&text, "- apiVersion: v1\n  kind: Pod\n  metadata: {name: p%d}\n  spec: {containers: [{name: app, image: i, readinessProbe: {exec: {command: [x]}, timeoutSeconds: 1}}]}\n", i)
 	}
-	out, repaired, problems := Repair("test", []byte(text.String()), always(plans(t)["default"]))
+	out, repaired, problems := fixed(text.String(), always(plans(t)["default"]))
 	if len(repaired) != items || len(problems) > 0 || strings.Count(string(out), "timeoutSeconds: 5") != items {
 		t.Errorf("%d repaired, %v", len(repaired), problems)
 	}
@@ -282,7 +292,7 @@ func TestOddLineEnds(t *testing.T) {
 		if line := docs[0].LineOf("spec.containers[0].readinessProbe.exec"); line != 9 {
 			t.Errorf("%q: line %d, want 9", odd, line)
 		}
-		out, repaired, problems := Repair("test", []byte(text), always(plans(t)["default"]))
+		out, repaired, problems := fixed(text, always(plans(t)["default"]))
 		if len(repaired) != 1 || len(problems) > 0 || !strings.Contains(string(out), "      timeoutSeconds: 5\n      exec") {
 			t.Errorf("%q: %v %v\n%s", odd, repaired, problems, out)
 		}
@@ -296,7 +306,7 @@ func FuzzRepair(f *testing.F) {
 	all := plans(f)
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, plan := range all {
-			out, repaired, problems := Repair("test", []byte(text), always(plan))
+			out, repaired, problems := fixed(text, always(plan))
 			if len(repaired) == 0 && string(out) != text {
 				t.Errorf("nothing repaired, but changed:\n%s", cmp.Diff(text, string(out)))
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -26,41 +27,55 @@ type Repaired struct {
 	Fixed []rules.Fixed
 }
 
-// Repair applies the fixes that the plan of each object turns on to the text of a file. Every byte that no fix touches stays. An object whose
-// fixes cannot be spliced in safely is left alone, with a Problem that names the line.
-func Repair(file string, text []byte, planFor func(*rules.Subject) *rules.Plan) (out []byte, repaired []Repaired, problems []Problem) {
-	for chunk := range chunks(file, text) {
-		docs, errs := Parse(chunk)
+// Repair works out the edits of a file's text that apply the fixes which the plan of each object turns on. Every byte
+// that no fix touches stays. An object whose fixes cannot be spliced in safely is left alone, with a Problem that
+// names the line. The text is read as Split reads it, and no more of it is held; progress is told of each document.
+func Repair(file string, r io.Reader, planFor func(*rules.Subject) *rules.Plan, progress func()) (edits []Edit, repaired []Repaired, problems []Problem) {
+	Split(file, r, func(chunk Chunk, err error) bool {
+		progress()
+		if err != nil {
+			problems = append(problems, AsProblem(file, err))
+			return true
+		}
+		all, errs := repairChunk(chunk, planFor)
 		problems = append(problems, errs...)
-		var all []repair
-		for _, doc := range docs {
-			if doc.Object == nil {
-				continue
-			}
-			r, problem := doc.repair(planFor)
-			if problem != nil {
-				problems = append(problems, *problem)
-			} else if r != nil {
-				all = append(all, *r)
-			}
+		for _, e := range editsOf(all) {
+			e.Offset += chunk.offset
+			edits = append(edits, e)
 		}
-		// All at once, and only where that goes wrong one by one: each look reads the whole chunk.
-		if !verify(chunk, all) {
-			all = slices.DeleteFunc(all, func(r repair) bool {
-				safe := verify(chunk, []repair{r})
-				if !safe {
-					problems = append(problems, *r.unsafe(r.doc.chunk.Line+bytes.Count(chunk.Text[:r.edits[0].offset], []byte("\n")),
-						"its text cannot be changed without changing something else: do it by hand"))
-				}
-				return !safe
-			})
-		}
-		out = append(out, splice(chunk.Text, all)...)
 		for _, r := range all {
 			repaired = append(repaired, Repaired{Line: r.doc.Line, Kind: r.doc.Kind, Name: r.doc.Name(), Fixed: r.fixed})
 		}
+		return true
+	})
+	return edits, repaired, problems
+}
+
+func repairChunk(chunk Chunk, planFor func(*rules.Subject) *rules.Plan) (all []repair, problems []Problem) {
+	docs, problems := Parse(chunk)
+	for _, doc := range docs {
+		if doc.Object == nil {
+			continue
+		}
+		r, problem := doc.repair(planFor)
+		if problem != nil {
+			problems = append(problems, *problem)
+		} else if r != nil {
+			all = append(all, *r)
+		}
 	}
-	return out, repaired, problems
+	// All at once, and only where that goes wrong one by one: each look reads the whole chunk.
+	if !verify(chunk, all) {
+		all = slices.DeleteFunc(all, func(r repair) bool {
+			safe := verify(chunk, []repair{r})
+			if !safe {
+				problems = append(problems, *r.unsafe(r.doc.chunk.Line+newlines(chunk.Text[:r.edits[0].Offset]),
+					"its text cannot be changed without changing something else: do it by hand"))
+			}
+			return !safe
+		})
+	}
+	return all, problems
 }
 
 // repair is what fixes one object: operations, and the edits of the text that make them.
@@ -68,7 +83,7 @@ type repair struct {
 	doc   *Document
 	fixed []rules.Fixed
 	ops   []rules.Operation
-	edits []edit
+	edits []Edit
 }
 
 // unsafe says why and where the object is left to people.
@@ -83,73 +98,33 @@ func (r *repair) unsafe(line int, reason string) *Problem {
 		Text: fmt.Sprintf("%s %s is not fixed (%s): %s", r.doc.Kind, r.doc.Name(), strings.Join(ids, ", "), reason)}
 }
 
-// chunks are the parts of a text that make it up when joined, the byte order mark with the first.
-func chunks(file string, text []byte) func(func(Chunk) bool) {
-	return func(yield func(Chunk) bool) {
-		if looksLikeJSON(bytes.TrimPrefix(text, bom), true) {
-			jsonChunks(file, text, yield)
-			return
-		}
-		line, start := 1, 0
-		for offset, n := 0, 1; offset < len(text); n++ {
-			next := len(text)
-			if i := bytes.IndexByte(text[offset:], '\n'); i >= 0 {
-				next = offset + i + 1
-			}
-			if offset > start && isSeparator(text[offset:next]) && !onlyDirectives(text[start:offset]) {
-				if !yield(Chunk{File: file, Line: line, Text: text[start:offset]}) {
-					return
-				}
-				line, start = n, offset
-			}
-			offset = next
-		}
-		yield(Chunk{File: file, Line: line, Text: text[start:]})
-	}
-}
-
-// jsonChunks cuts between the values of a JSON stream; the white space between two goes with the second.
-func jsonChunks(file string, text []byte, yield func(Chunk) bool) {
-	skipped := len(text) - len(bytes.TrimPrefix(text, bom))
-	d := newDecoder(bytes.NewReader(text[skipped:]))
-	start := 0
-	for start < len(text) {
-		end := len(text)
-		if d.SkipValue() == nil {
-			end = skipped + int(d.InputOffset())
-			if len(bytes.TrimSpace(text[end:])) == 0 {
-				end = len(text)
-			}
-		} // else the rest cannot be read, and Parse says why
-		if !yield(Chunk{File: file, Line: 1 + bytes.Count(text[:start], []byte("\n")), Text: text[start:end], JSON: true}) {
-			return
-		}
-		start = end
-	}
-}
-
 // bom is the byte order mark that some editors put before a text.
 var bom = []byte("\xef\xbb\xbf")
 
-// edit replaces length bytes at an offset.
-type edit struct {
-	offset, length int
-	text           string
+// Edit replaces Length bytes at an offset.
+type Edit struct {
+	Offset, Length int
+	Text           string
 }
 
-func splice(text []byte, repairs []repair) []byte {
-	var edits []edit
+// editsOf are the repairs' edits in the order of their places. Of two insertions at one place the first comes first.
+func editsOf(repairs []repair) []Edit {
+	var edits []Edit
 	for _, r := range repairs {
 		edits = append(edits, r.edits...)
 	}
-	// Of two insertions at one place the first comes first.
-	slices.SortStableFunc(edits, func(a, b edit) int { return a.offset - b.offset })
-	out := make([]byte, 0, len(text)+256)
+	slices.SortStableFunc(edits, func(a, b Edit) int { return a.Offset - b.Offset })
+	return edits
+}
+
+// Splice is the text with the edits made, which are in the order of their places.
+func Splice(text []byte, edits []Edit) []byte {
+	out := make([]byte, 0, len(text)+256*len(edits))
 	at := 0
 	for _, e := range edits {
-		out = append(out, text[at:e.offset]...)
-		out = append(out, e.text...)
-		at = e.offset + e.length
+		out = append(out, text[at:e.Offset]...)
+		out = append(out, e.Text...)
+		at = e.Offset + e.Length
 	}
 	return append(out, text[at:]...)
 }
@@ -214,7 +189,7 @@ func withoutDefaults(p *corev1.Probe) *corev1.Probe {
 }
 
 // edit turns an operation into an edit of the text. Where that is not safe it says why, and on which line.
-func (d *Document) edit(op rules.Operation) (e edit, line int, reason string) {
+func (d *Document) edit(op rules.Operation) (e Edit, line int, reason string) {
 	steps := strings.Split(strings.TrimPrefix(op.Path, "/"), "/")
 	parent := d.root
 	for _, step := range steps[:len(steps)-1] {
@@ -222,20 +197,20 @@ func (d *Document) edit(op rules.Operation) (e edit, line int, reason string) {
 		if parent.Kind == yaml.SequenceNode {
 			index := 0
 			if _, err := fmt.Sscan(step, &index); err != nil || index >= len(parent.Content) {
-				return edit{}, d.chunk.line(parent), "its place is not found"
+				return Edit{}, d.chunk.line(parent), "its place is not found"
 			}
 			next = parent.Content[index]
 		} else if next = own(parent, step); next == nil {
-			return edit{}, d.chunk.line(parent), step + " comes by a merge key: write it out"
+			return Edit{}, d.chunk.line(parent), step + " comes by a merge key: write it out"
 		}
 		if next.Kind == yaml.AliasNode {
-			return edit{}, d.chunk.line(next), step + " is an alias: write it out"
+			return Edit{}, d.chunk.line(next), step + " is an alias: write it out"
 		}
 		parent = next
 	}
 	key := steps[len(steps)-1]
 	if parent.Kind != yaml.MappingNode {
-		return edit{}, d.chunk.line(parent), "its place is not found"
+		return Edit{}, d.chunk.line(parent), "its place is not found"
 	}
 	if value := own(parent, key); value != nil {
 		return d.replace(value, key, op.Value)
@@ -254,19 +229,19 @@ func own(n *yaml.Node, key string) *yaml.Node {
 }
 
 // replace puts another number in a number's place.
-func (d *Document) replace(value *yaml.Node, key string, to any) (edit, int, string) {
+func (d *Document) replace(value *yaml.Node, key string, to any) (Edit, int, string) {
 	line := d.chunk.line(value)
 	if value.Kind == yaml.AliasNode {
-		return edit{}, line, key + " is an alias: write it out"
+		return Edit{}, line, key + " is an alias: write it out"
 	}
 	if value.Tag == "!!null" {
-		return edit{}, line, key + " is written without a value: remove it"
+		return Edit{}, line, key + " is written without a value: remove it"
 	}
 	offset, ok := d.offset(value)
 	if value.Kind != yaml.ScalarNode || !ok || value.Value == "" || !bytes.HasPrefix(d.chunk.Text[offset:], []byte(value.Value)) {
-		return edit{}, line, key + " is not a plain number: write it as one"
+		return Edit{}, line, key + " is not a plain number: write it as one"
 	}
-	return edit{offset, len(value.Value), fmt.Sprint(to)}, 0, ""
+	return Edit{offset, len(value.Value), fmt.Sprint(to)}, 0, ""
 }
 
 // before says before which key a new one is put: handlers stand together, numbers with numbers.
@@ -280,20 +255,20 @@ var before = map[string][]string{
 }
 
 // insert puts a new key before one that is there: where a value ends is not known, where a key starts is.
-func (d *Document) insert(parent *yaml.Node, key string, value any) (edit, int, string) {
+func (d *Document) insert(parent *yaml.Node, key string, value any) (Edit, int, string) {
 	line := d.chunk.line(parent)
 	flow := parent.Style&yaml.FlowStyle != 0
 	if len(parent.Content) == 0 {
 		offset, ok := d.offset(parent)
 		if !ok || d.chunk.Text[offset] != '{' {
-			return edit{}, line, "an empty place: write the field there by hand"
+			return Edit{}, line, "an empty place: write the field there by hand"
 		}
-		return edit{offset + 1, 0, d.flow(key, value)}, 0, ""
+		return Edit{offset + 1, 0, d.flow(key, value)}, 0, ""
 	}
 	at := d.neighbour(parent, key)
 	offset, ok := d.offset(at)
 	if !ok || at.Tag == "!!merge" {
-		return edit{}, line, "no key to put " + key + " before: write it by hand"
+		return Edit{}, line, "no key to put " + key + " before: write it by hand"
 	}
 	start := bytes.LastIndexByte(d.chunk.Text[:offset], '\n') + 1
 	end := len(d.chunk.Text)
@@ -301,7 +276,7 @@ func (d *Document) insert(parent *yaml.Node, key string, value any) (edit, int, 
 		end = offset + i
 	}
 	if bytes.Contains(d.chunk.Text[start:end], []byte("{{")) {
-		return edit{}, d.chunk.line(at), "the line is a template's: render it first"
+		return Edit{}, d.chunk.line(at), "the line is a template's: render it first"
 	}
 	newline := "\n"
 	if end > 0 && end < len(d.chunk.Text) && d.chunk.Text[end-1] == '\r' {
@@ -311,19 +286,19 @@ func (d *Document) insert(parent *yaml.Node, key string, value any) (edit, int, 
 	alone := len(bytes.TrimLeft(d.chunk.Text[start:offset], " ")) == 0 // nothing but spaces before the key
 	switch {
 	case flow && alone:
-		return edit{offset, 0, strings.ReplaceAll(d.flow(key, value), "\n", newline+indent) + "," + newline + indent}, 0, ""
+		return Edit{offset, 0, strings.ReplaceAll(d.flow(key, value), "\n", newline+indent) + "," + newline + indent}, 0, ""
 	case flow:
-		return edit{offset, 0, strings.ReplaceAll(d.flow(key, value), "\n", " ") + ", "}, 0, ""
+		return Edit{offset, 0, strings.ReplaceAll(d.flow(key, value), "\n", " ") + ", "}, 0, ""
 	}
 	block, err := sigsyaml.Marshal(map[string]any{key: value})
 	if err != nil {
-		return edit{}, line, err.Error()
+		return Edit{}, line, err.Error()
 	}
 	lines := strings.ReplaceAll(strings.TrimRight(string(ordered(block)), "\n"), "\n", newline+indent)
 	if !alone { // the first key of a list's item
-		return edit{offset, 0, lines + newline + indent}, 0, ""
+		return Edit{offset, 0, lines + newline + indent}, 0, ""
 	}
-	return edit{d.aboveComments(start, indent), 0, indent + lines + newline}, 0, ""
+	return Edit{d.aboveComments(start, indent), 0, indent + lines + newline}, 0, ""
 }
 
 // neighbour is the key before which a new one is put. The first key of a container is mostly its name, which
@@ -426,15 +401,11 @@ func verify(c Chunk, repairs []repair) bool {
 	if len(repairs) == 0 {
 		return true
 	}
-	was, problem := parseNode(c)
-	if problem != nil {
+	fixed := c
+	if fixed.Text = Splice(c.Text, editsOf(repairs)); len(fixed.Text) > maxDocument {
 		return false
 	}
-	is, problem := parseNode(Chunk{Text: splice(c.Text, repairs), Line: 1, JSON: c.JSON})
-	if problem != nil {
-		return false
-	}
-	want, got := objects(was), objects(is)
+	want, got := objects(c), objects(fixed)
 	if len(want) != len(got) {
 		return false
 	}
@@ -463,17 +434,21 @@ func verify(c Chunk, repairs []repair) bool {
 	return true
 }
 
-// objects are the objects of a tree as JSON, those of a List one by one.
-func objects(n *yaml.Node) [][]byte {
-	if n == nil {
+// objects are the objects of a chunk as JSON, those of a List one by one; nil when it cannot be read.
+func objects(c Chunk) [][]byte {
+	roots, problem := parseNodes(c)
+	if problem != nil {
 		return nil
 	}
+	e := newEffort()
 	var texts [][]byte
-	each(n, func(n *yaml.Node) {
-		text := toJSON{}
-		if n.Kind == yaml.MappingNode && text.append(n) == nil {
-			texts = append(texts, text.out)
-		}
-	})
+	for _, root := range roots {
+		e.each(root, func(n *yaml.Node) {
+			text := toJSON{effort: e}
+			if n.Kind == yaml.MappingNode && text.append(n) == nil {
+				texts = append(texts, text.out)
+			}
+		})
+	}
 	return texts
 }

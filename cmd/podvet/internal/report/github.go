@@ -21,19 +21,19 @@ var (
 func (r *Report) github(out io.Writer) error {
 	for s := range r.Subjects {
 		for _, f := range s.Findings {
-			place := "file=" + escapeProperty.Replace(s.File)
+			place := "file=" + escapeProperty.Replace(Printable(s.File))
 			if f.Line > 0 {
 				place += fmt.Sprintf(",line=%d", f.Line)
 			}
 			_, err := fmt.Fprintf(out, "::%s %s,title=%s::%s\n", annotations[f.Level], place,
-				escapeProperty.Replace("podvet: "+s.title()), escapeMessage.Replace(f.Message))
+				escapeProperty.Replace("podvet: "+s.title()), escapeMessage.Replace(Printable(f.Message)))
 			if err != nil {
 				return err
 			}
 		}
 	}
-	for _, p := range r.Problems {
-		_, err := fmt.Fprintf(out, "::error file=%s,line=%d,title=podvet%%3A invalid input::%s\n", escapeProperty.Replace(p.File), max(p.Line, 1), escapeMessage.Replace(p.Text))
+	for p := range r.Problems {
+		_, err := fmt.Fprintf(out, "::error file=%s,line=%d,title=podvet%%3A invalid input::%s\n", escapeProperty.Replace(Printable(p.File)), max(p.Line, 1), escapeMessage.Replace(Printable(p.Text)))
 		if err != nil {
 			return err
 		}

@@ -80,7 +80,7 @@ func (r *Report) junit(w io.Writer) error {
 // suites counts for each file, in the order of the input; files with nothing but problems come first.
 func (r *Report) suites() []testSuite {
 	problems := map[string][]Problem{}
-	for _, p := range r.Problems {
+	for p := range r.Problems {
 		problems[p.File] = append(problems[p.File], p)
 	}
 	var suites []testSuite
@@ -101,7 +101,7 @@ func (r *Report) suites() []testSuite {
 		}
 	}
 	judged := len(suites)
-	for _, p := range r.Problems {
+	for p := range r.Problems {
 		if problems[p.File] != nil {
 			start(p.File)
 		}

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/podvet/podvet/rules"
 )
@@ -17,7 +18,7 @@ import (
 type Report struct {
 	Summary  Summary
 	Subjects iter.Seq[*Subject] // in the order of the input; may be read more than once
-	Problems []Problem
+	Problems iter.Seq[Problem]  // likewise
 }
 
 // Problem is input that could not be used.
@@ -127,41 +128,67 @@ func (r *Report) Write(w io.Writer, format string, o Options) error {
 }
 
 func (r *Report) json(w io.Writer) error {
-	return writeJSON(w, struct {
+	document := struct {
 		APIVersion string     `json:"apiVersion"`
 		Kind       string     `json:"kind"`
 		Summary    Summary    `json:"summary"`
 		Subjects   []struct{} `json:"subjects"`
-		Problems   []Problem  `json:"problems,omitempty"`
-	}{"podvet.dev/v1alpha1", "Report", r.Summary, []struct{}{}, r.Problems}, "subjects", func(yield func(any) bool) {
-		r.Subjects(func(s *Subject) bool { return yield(s) })
-	})
+		Problems   []struct{} `json:"problems,omitzero"`
+	}{"podvet.dev/v1alpha1", "Report", r.Summary, []struct{}{}, nil}
+	lists := []list{{"subjects", anyOf(r.Subjects)}}
+	if r.invalid() {
+		document.Problems = []struct{}{}
+		lists = append(lists, list{"problems", anyOf(r.Problems)})
+	}
+	return writeJSON(w, document, lists...)
 }
 
-// writeJSON writes a document with the items in the place of its one empty list of that name.
-func writeJSON(w io.Writer, document any, list string, items iter.Seq[any]) error {
+// invalid tells whether there are problems.
+func (r *Report) invalid() bool {
+	for range r.Problems {
+		return true
+	}
+	return false
+}
+
+// list is what to write in the place of a document's empty list of that name.
+type list struct {
+	name  string
+	items iter.Seq[any]
+}
+
+func anyOf[T any](items iter.Seq[T]) iter.Seq[any] {
+	return func(yield func(any) bool) { items(func(item T) bool { return yield(item) }) }
+}
+
+// writeJSON writes a document, with its lists, in the order in which they stand, item by item.
+func writeJSON(w io.Writer, document any, lists ...list) error {
 	text, err := marshal(document, "")
 	if err != nil {
 		return err
 	}
-	key := strconv.Quote(list) + ": ["
-	before, after, _ := strings.Cut(text, key+"]")
-	indent := before[strings.LastIndexByte(before, '\n')+1:]
-	if _, err := io.WriteString(w, before+key); err != nil {
-		return err
-	}
-	separator, end := "\n", ""
-	for item := range items {
-		text, err := marshal(item, indent+"  ")
-		if err != nil {
+	for _, l := range lists {
+		key := strconv.Quote(l.name) + ": ["
+		before, after, _ := strings.Cut(text, key+"]")
+		line := before[strings.LastIndexByte(before, '\n')+1:]
+		indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
+		if _, err := io.WriteString(w, before+key); err != nil {
 			return err
 		}
-		if _, err := io.WriteString(w, separator+indent+"  "+text); err != nil {
-			return err
+		separator, end := "\n", ""
+		for item := range l.items {
+			text, err := marshal(item, indent+"  ")
+			if err != nil {
+				return err
+			}
+			if _, err := io.WriteString(w, separator+indent+"  "+text); err != nil {
+				return err
+			}
+			separator, end = ",\n", "\n"+indent
 		}
-		separator, end = ",\n", "\n"+indent
+		text = end + "]" + after
 	}
-	_, err = io.WriteString(w, end+"]"+after+"\n")
+	_, err = io.WriteString(w, text+"\n")
 	return err
 }
 
@@ -190,5 +217,18 @@ func (s *Subject) title() string {
 	if s.Namespace != "" {
 		name = s.Namespace + "/" + name
 	}
-	return s.Kind + " " + name
+	return Printable(s.Kind + " " + name)
 }
+
+// Printable is a text of which nothing acts on a terminal: names in a manifest may hold anything. Control characters
+// and others that cannot be seen are written as Go writes them; all else stays.
+func Printable(text string) string {
+	visible := utf8.ValidString(text) && strings.IndexFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) < 0
+	if visible {
+		return text
+	}
+	quoted := strconv.Quote(text)
+	return unquote.Replace(quoted[1 : len(quoted)-1])
+}
+
+var unquote = strings.NewReplacer(`\\`, `\`, `\"`, `"`)

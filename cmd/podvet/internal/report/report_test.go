@@ -18,7 +18,7 @@ import (
 )
 
 func reportOf(passedOver int, subjects ...*Subject) *Report {
-	r := &Report{Summary: Summary{PassedOver: passedOver}, Subjects: slices.Values(subjects)}
+	r := &Report{Summary: Summary{PassedOver: passedOver}, Subjects: slices.Values(subjects), Problems: slices.Values([]Problem(nil))}
 	for _, s := range subjects {
 		r.Summary.Count(s)
 	}
@@ -80,7 +80,7 @@ func TestPodsOfOneOwnerAreOneGroup(t *testing.T) {
 	pod := func(name string) *Subject {
 		return &Subject{File: "stdin", Kind: "Pod", Namespace: "shop", Name: name, Owner: "Deployment/web", Findings: []Finding{{Rule: "r", Level: rules.Warn, Message: "m [r]"}}}
 	}
-	want := "stdin\n  Deployment shop/web (2 pods)\n           warn   m [r]\n\n2 objects: 0 deny, 2 warn, 0 audit\n"
+	want := "stdin\n  Deployment shop/web (2 pods)\n           warn   m [r]\n\n2 objects: 0 deny, 2 warn, 0 audit; what pods of one owner share is shown once\n"
 	if diff := cmp.Diff(want, write(t, reportOf(0, pod("a"), pod("b")), "text", Options{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -111,7 +111,9 @@ func TestSARIF(t *testing.T) {
 	subjects := slices.Collect(sample().Subjects)
 	subjects[1].File = filepath.Join(here, "sub", "p.yaml")
 	r := reportOf(0, subjects...)
-	for name, r := range map[string]*Report{"sample": r, "empty": reportOf(0)} {
+	invalid := reportOf(0, subjects...)
+	invalid.Problems = slices.Values([]Problem{{"a b.yaml", 3, "is not YAML: x"}, {"gone.yaml", 0, "cannot be read"}})
+	for name, r := range map[string]*Report{"sample": r, "empty": reportOf(0), "invalid": invalid} {
 		out := write(t, r, "sarif", Options{Version: "v1"})
 		instance, err := jsonschema.UnmarshalJSON(strings.NewReader(out))
 		if err != nil {
@@ -133,6 +135,20 @@ func TestSARIF(t *testing.T) {
 		if !strings.Contains(rule.Help.Markdown, "## What happens") || !strings.HasPrefix(rule.HelpURI, "https://") {
 			t.Errorf("%s has no help", rule.ID)
 		}
+	}
+	if ran := run.Invocations[0]; !ran.Successful || len(ran.Notifications) > 0 {
+		t.Errorf("%+v", ran)
+	}
+	var failed sarifLog
+	if err := json.Unmarshal([]byte(write(t, invalid, "sarif", Options{})), &failed); err != nil {
+		t.Fatal(err)
+	}
+	ran := failed.Runs[0].Invocations[0]
+	if ran.Successful || len(ran.Notifications) != 2 || len(failed.Runs[0].Results) != len(run.Results) {
+		t.Fatalf("%+v", failed.Runs[0])
+	}
+	if n := string(asJSON(t, ran.Notifications[0])); n != `{"level":"error","message":{"text":"is not YAML: x"},"locations":[{"physicalLocation":{"artifactLocation":{"uri":"a%20b.yaml"},"region":{"startLine":3}}}]}` {
+		t.Errorf("%s", n)
 	}
 	var got []string
 	for _, result := range run.Results {
@@ -200,7 +216,7 @@ func readJUnit(t *testing.T, r *Report) junitSuites {
 // TestInvalidInput is an error where a machine reads the report.
 func TestInvalidInput(t *testing.T) {
 	r := reportOf(0)
-	r.Problems = []Problem{{"a.yaml", 3, "is not YAML: x, y"}}
+	r.Problems = slices.Values([]Problem{{"a.yaml", 3, "is not YAML: x, y"}})
 	if got := write(t, r, "github", Options{}); got != "::error file=a.yaml,line=3,title=podvet%3A invalid input::is not YAML: x, y\n" {
 		t.Errorf("github: %s", got)
 	}
@@ -213,7 +229,7 @@ func TestInvalidInput(t *testing.T) {
 	}
 	// Beside subjects: of the same file, and of one with nothing else.
 	r = sample()
-	r.Problems = []Problem{{"none.yaml", 1, "x"}, {"ä b.yaml", 3, "y"}}
+	r.Problems = slices.Values([]Problem{{"none.yaml", 1, "x"}, {"ä b.yaml", 3, "y"}})
 	suites = readJUnit(t, r)
 	var names []string
 	for _, suite := range suites.Suites {

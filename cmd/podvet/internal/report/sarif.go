@@ -17,8 +17,21 @@ type sarifLog struct {
 }
 
 type sarifRun struct {
-	Tool    sarifTool     `json:"tool"`
-	Results []sarifResult `json:"results"`
+	Tool        sarifTool         `json:"tool"`
+	Invocations []sarifInvocation `json:"invocations"`
+	Results     []sarifResult     `json:"results"`
+}
+
+type sarifInvocation struct {
+	Successful    bool                `json:"executionSuccessful"`
+	Notifications []sarifNotification `json:"toolExecutionNotifications"`
+}
+
+// sarifNotification is invalid input.
+type sarifNotification struct {
+	Level     string          `json:"level"`
+	Message   sarifText       `json:"message"`
+	Locations []sarifLocation `json:"locations"`
 }
 
 type sarifTool struct {
@@ -64,7 +77,7 @@ type sarifResult struct {
 
 type sarifLocation struct {
 	Physical sarifPhysical  `json:"physicalLocation"`
-	Logical  []sarifLogical `json:"logicalLocations"`
+	Logical  []sarifLogical `json:"logicalLocations,omitempty"`
 }
 
 type sarifPhysical struct {
@@ -103,8 +116,15 @@ func (r *Report) sarif(w io.Writer, o Options) error {
 			Configuration: sarifConfiguration{sarifLevels[rule.Levels[rules.Recommended]]},
 		})
 	}
-	log := sarifLog{Schema: schema, Version: "2.1.0", Runs: []sarifRun{{Tool: sarifTool{driver}, Results: []sarifResult{}}}}
-	return writeJSON(w, log, "results", func(yield func(any) bool) {
+	invocation := sarifInvocation{Successful: !r.invalid(), Notifications: []sarifNotification{}}
+	log := sarifLog{Schema: schema, Version: "2.1.0", Runs: []sarifRun{{Tool: sarifTool{driver}, Invocations: []sarifInvocation{invocation}, Results: []sarifResult{}}}}
+	return writeJSON(w, log, list{"toolExecutionNotifications", func(yield func(any) bool) {
+		for p := range r.Problems {
+			if !yield(sarifNotification{"error", sarifText{p.Text}, []sarifLocation{{Physical: physicalOf(p.File, p.Line)}}}) {
+				return
+			}
+		}
+	}}, list{"results", func(yield func(any) bool) {
 		for s := range r.Subjects {
 			for _, f := range s.Findings {
 				if !yield(resultOf(s, f, index[f.Rule])) {
@@ -112,16 +132,21 @@ func (r *Report) sarif(w io.Writer, o Options) error {
 				}
 			}
 		}
-	})
+	}})
 }
 
 func resultOf(s *Subject, f Finding, index int) sarifResult {
-	location := sarifLocation{Physical: sarifPhysical{Artifact: sarifArtifact{relativeURI(s.File)}},
+	location := sarifLocation{Physical: physicalOf(s.File, f.Line),
 		Logical: []sarifLogical{{strings.ReplaceAll(s.title(), " ", "/") + "/" + f.Path}}}
-	if f.Line > 0 {
-		location.Physical.Region = &sarifRegion{f.Line}
-	}
 	return sarifResult{RuleID: f.Rule, RuleIndex: index, Level: sarifLevels[f.Level], Message: sarifText{f.Message}, Locations: []sarifLocation{location}}
+}
+
+func physicalOf(file string, line int) sarifPhysical {
+	physical := sarifPhysical{Artifact: sarifArtifact{relativeURI(file)}}
+	if line > 0 {
+		physical.Region = &sarifRegion{line}
+	}
+	return physical
 }
 
 // relativeURI is the file as code scanning finds it in the repository: relative where it can be, with slashes.

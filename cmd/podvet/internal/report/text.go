@@ -2,11 +2,12 @@ package report
 
 import (
 	"fmt"
+	"hash/maphash"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
-	"unique"
 
 	"github.com/podvet/podvet/rules"
 )
@@ -22,24 +23,23 @@ const (
 // text groups by file and object. Pods of one owner that was not there itself are one object, at the place of
 // the first of them.
 func (r *Report) text(out io.Writer, o Options) error {
-	owners := map[string]*group{}
+	g := groups{seed: maphash.MakeSeed(), owners: map[uint64]*group{}, numbers: map[message]uint32{}}
 	for s := range r.Subjects {
-		if key := ownerKey(s); key != "" {
-			if owners[key] == nil {
-				owners[key] = &group{}
-			}
-			owners[key].add(s)
+		if s.pod() {
+			g.add(s)
 		}
 	}
-	file, text := "", strings.Builder{}
+	file, text, shared := "", strings.Builder{}, false
 	for s := range r.Subjects {
 		title, findings := s.title(), s.Findings
-		if key := ownerKey(s); key != "" {
-			if owners[key].written {
+		if s.pod() {
+			one := g.of(s)
+			if one.written {
 				continue
 			}
-			owners[key].written = true
-			title, findings = owners[key].title(s), owners[key].findings
+			one.written = true
+			title, findings = s.ownersTitle(one.pods), g.findings(one)
+			shared = shared || one.pods > 1 && len(findings) > 0
 		}
 		if len(findings) == 0 {
 			continue
@@ -49,7 +49,7 @@ func (r *Report) text(out io.Writer, o Options) error {
 			if file != "" {
 				text.WriteByte('\n')
 			}
-			text.WriteString(paint(o, bold, s.File) + "\n")
+			text.WriteString(paint(o, bold, Printable(s.File)) + "\n")
 			file = s.File
 		}
 		fmt.Fprintf(&text, "  %s\n", title)
@@ -60,7 +60,11 @@ func (r *Report) text(out io.Writer, o Options) error {
 			return err
 		}
 	}
-	end := r.Summary.String() + "\n"
+	end := r.Summary.String()
+	if shared { // or the counts would not add up
+		end += "; what pods of one owner share is shown once"
+	}
+	end += "\n"
 	if file != "" {
 		end = "\n" + end
 	}
@@ -68,42 +72,74 @@ func (r *Report) text(out io.Writer, o Options) error {
 	return err
 }
 
-// group is the pods of one owner, with each finding once.
+// groups are the pods of each owner, with each finding once. A cluster has many owners with the same defects: what is
+// said is kept once, of an owner no more than where.
+type groups struct {
+	seed     maphash.Seed
+	owners   map[uint64]*group
+	messages []message
+	numbers  map[message]uint32 // places in messages
+}
+
+type message struct {
+	level rules.Level
+	text  string
+}
+
 type group struct {
-	pods     int
-	findings []Finding
-	written  bool
+	pods    int32
+	written bool
+	said    []said
 }
 
-// ownerKey tells the pods of one owner in one file from others, "" for what has none.
-func ownerKey(s *Subject) string {
-	if s.Owner == "" || s.Kind != "Pod" {
-		return ""
+// said is a message, by its number, and the line of the first that it is about.
+type said struct {
+	message uint32
+	line    int32
+}
+
+// pod tells whether this is a pod with an owner.
+func (s *Subject) pod() bool { return s.Owner != "" && s.Kind == "Pod" }
+
+// of is the group of a pod: of one owner in one file.
+func (g *groups) of(s *Subject) *group {
+	key := maphash.Comparable(g.seed, [3]string{s.File, s.Namespace, s.Owner})
+	one := g.owners[key]
+	if one == nil {
+		one = &group{}
+		g.owners[key] = one
 	}
-	return s.File + " " + s.Namespace + "/" + s.Owner
+	return one
 }
 
-func (g *group) add(s *Subject) {
-	g.pods++
+func (g *groups) add(s *Subject) {
+	one := g.of(s)
+	one.pods++
 	for _, f := range s.Findings {
-		if !containsMessage(g.findings, f) {
-			// All that is written of it, and each text once: a cluster has many owners with the same defects.
-			g.findings = append(g.findings, Finding{Level: f.Level, Line: f.Line, Message: unique.Make(f.Message).Value()})
+		m := message{f.Level, f.Message}
+		number, known := g.numbers[m]
+		if !known {
+			number = uint32(len(g.messages))
+			g.messages = append(g.messages, m)
+			g.numbers[m] = number
+		}
+		if !slices.ContainsFunc(one.said, func(s said) bool { return s.message == number }) {
+			one.said = append(one.said, said{number, int32(f.Line)})
 		}
 	}
 }
 
-func (g *group) title(s *Subject) string {
-	return fmt.Sprintf("%s (%s)", s.OwnerTitle(), plural(g.pods, "pod"))
+// findings are all that is written of a group's.
+func (g *groups) findings(one *group) []Finding {
+	list := make([]Finding, 0, len(one.said))
+	for _, s := range one.said {
+		list = append(list, Finding{Level: g.messages[s.message].level, Message: g.messages[s.message].text, Line: int(s.line)})
+	}
+	return list
 }
 
-func containsMessage(list []Finding, f Finding) bool {
-	for _, g := range list {
-		if g.Message == f.Message && g.Level == f.Level {
-			return true
-		}
-	}
-	return false
+func (s *Subject) ownersTitle(pods int32) string {
+	return fmt.Sprintf("%s (%s)", s.OwnerTitle(), plural(int(pods), "pod"))
 }
 
 // writeFinding puts line and level before the message and wraps it.
@@ -115,7 +151,7 @@ func writeFinding(out *strings.Builder, f Finding, o Options) {
 	}
 	fmt.Fprintf(out, "    %5s  %s%s  ", line, paint(o, colors[f.Level], f.Level.String()), strings.Repeat(" ", 5-len(f.Level.String())))
 	column := indent
-	for i, word := range strings.Fields(f.Message) {
+	for i, word := range strings.Fields(Printable(f.Message)) {
 		width := utf8.RuneCountInString(word)
 		switch {
 		case i == 0:
