@@ -19,6 +19,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -297,16 +298,19 @@ func (n *Node) Dial(ctx context.Context, network, address string) (net.Conn, err
 	return r.conn, r.err
 }
 
-// Command is a command in the node's namespaces, but for that of processes, that is yet to be run. KUBECONFIG makes it
-// a member of system:masters. The machine's files are seen but for /run and /var; kubectl, ctr and runc are on the PATH.
+// Command is a command in the node's namespaces that is yet to be run. KUBECONFIG makes it a member of system:masters.
+// The machine's files are seen but for /run and /var; kubectl, ctr and runc are on the PATH.
 func (n *Node) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "nsenter", append([]string{
-		"--target", fmt.Sprint(n.process.Process.Pid), "--mount", "--net", "--uts", "--ipc", "--cgroup", "--", name,
+		"--target", strconv.Itoa(n.process.Process.Pid), "--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "--", name,
 	}, args...)...)
 	cmd.Env = []string{
 		"KUBECONFIG=/run/node/kubeconfig", "KUBERC=off", "HOME=/run/node",
 		"PATH=/run/control-plane:/run/programs:/usr/sbin:/usr/bin:/sbin:/bin",
 	}
+	// nsenter waits for a child that is in the node: both are to end.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	return cmd
 }
 
