@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"os"
@@ -205,8 +206,11 @@ func TestWebhookThroughService(t *testing.T) {
 	kubectl(t, shared, "", "rollout", "status", "-n", ns, "deployment/hook", "--timeout=30s")
 	refused := func() error {
 		_, err := shared.Kubectl(t.Context(), "", "create", "configmap", "any", "-n", ns, "--dry-run=server")
-		if err == nil || !strings.Contains(err.Error(), "refused by a pod on the node") {
-			return fmt.Errorf("the webhook was not asked: %v", err)
+		switch {
+		case err == nil:
+			return errors.New("the webhook was not asked")
+		case !strings.Contains(err.Error(), "refused by a pod on the node"):
+			return err
 		}
 		return nil
 	}
@@ -281,7 +285,7 @@ func TestProgramEnds(t *testing.T) {
 	}
 	eventually(t, 10*time.Second, func() error {
 		if n.Err() == nil {
-			return fmt.Errorf("it runs on")
+			return errors.New("it runs on")
 		}
 		return nil
 	})
