@@ -19,6 +19,7 @@ import (
 // The stories are what podvet is for, told by a real kubelet in real seconds: stories/NAME.yaml in a cluster without
 // podvet.
 func TestStories(t *testing.T) {
+	t.Parallel()
 	for name, without := range map[string]func(*testing.T, *watched){
 		"slow-boot":       slowBootIsKilledAgainAndAgain,
 		"unresolved-port": unresolvedPortIsNeverReady,
