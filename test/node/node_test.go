@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -451,5 +452,57 @@ func TestKilledProcess(t *testing.T) {
 	}
 	if found := left(t, name); found != nil {
 		t.Errorf("left: %v", found)
+	}
+}
+
+const podvetPod = `
+apiVersion: v1
+kind: Pod
+metadata: {name: podvet}
+spec:
+  securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+  containers:
+  - name: podvet
+    image: localhost/podvet:test
+    imagePullPolicy: Never
+    args: [serve, --local, --address=0.0.0.0, --health-address=:8081, --cert-dir=/certs]
+    ports: [{name: health, containerPort: 8081}]
+    startupProbe: {httpGet: {path: /healthz, port: health}, periodSeconds: 1}
+    livenessProbe: {httpGet: {path: /healthz, port: health}}
+    readinessProbe: {httpGet: {path: /readyz, port: health}, periodSeconds: 1}
+    securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
+    volumeMounts: [{name: certs, mountPath: /certs}]
+  volumes: [{name: certs, emptyDir: {}}]
+`
+
+// What make image writes runs as the strictest Pod Security Standard wants it, with nothing but its binary.
+func TestImageOfPodvetRuns(t *testing.T) {
+	t.Parallel()
+	archive := filepath.Join(t.TempDir(), "podvet.tar")
+	cmd := exec.Command("make", "--no-print-directory", "-C", "../..", "image", "DOCKER=", "IMAGE=localhost/podvet:test", "OUT="+archive)
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	if err := shared.Import(t.Context(), archive); err != nil {
+		t.Fatal(err)
+	}
+	ns := namespace(t, shared)
+	kubectl(t, shared, "", "label", "namespace", ns, "pod-security.kubernetes.io/enforce=restricted")
+	kubectl(t, shared, podvetPod, "apply", "-n", ns, "-f", "-")
+	kubectl(t, shared, "", "wait", "-n", ns, "pod/podvet", "--for=condition=Ready", "--timeout=30s")
+	said := kubectl(t, shared, "", "exec", "-n", ns, "podvet", "--", "/podvet", "version")
+	if !strings.HasPrefix(said, "podvet ") {
+		t.Errorf("it said %s", said)
+	}
+	// From this process too: Dial reaches pods.
+	address := pod(t, shared, ns, "podvet").Status.PodIP + ":8081"
+	client := http.Client{Transport: &http.Transport{DialContext: shared.Dial}, Timeout: 5 * time.Second}
+	response, err := client.Get("http://" + address + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("/readyz: %s", response.Status)
 	}
 }
