@@ -44,6 +44,9 @@ type home struct {
 
 func (h *home) path(name string) string { return filepath.Join(h.dir, name) }
 
+// keepLogs is how long the logs of nodes are kept that failed or whose process was killed.
+const keepLogs = 24 * time.Hour
+
 // openHome makes and locks a folder in the user's cache directory, and removes what nodes left whose process was
 // killed.
 func openHome() (*home, error) {
@@ -57,10 +60,13 @@ func openHome() (*home, error) {
 	}
 	left, _ := filepath.Glob(filepath.Join(base, "*.lock"))
 	for _, path := range left {
-		if unlock, err := cluster.Lock(path); err == nil {
-			dead := &home{strings.TrimSuffix(path, ".lock"), unlock}
-			_ = dead.close(false) // of another run: not this one's trouble
+		unlock, err := cluster.Lock(path)
+		if err != nil {
+			continue // in use
 		}
+		dead := &home{strings.TrimSuffix(path, ".lock"), unlock}
+		info, err := os.Stat(dead.dir)
+		_ = dead.close(err == nil && time.Since(info.ModTime()) < keepLogs) // of another run: not this one's trouble
 	}
 	h := &home{dir: filepath.Join(base, "podvet-node-"+strings.ToLower(rand.Text()[:8]))}
 	if h.unlock, err = cluster.Lock(h.dir + ".lock"); err != nil {
@@ -72,10 +78,10 @@ func openHome() (*home, error) {
 	return h, nil
 }
 
-// close removes the node's cgroups and files, but for the logs when they are to be kept: then until the next node.
-func (h *home) close(keepLogs bool) error {
+// close removes the node's cgroups and files, but for the logs when they are to be kept.
+func (h *home) close(withLogs bool) error {
 	err := h.removeCgroups()
-	if keepLogs {
+	if withLogs {
 		entries, _ := os.ReadDir(h.dir)
 		for _, entry := range entries {
 			if entry.Name() != "logs" {

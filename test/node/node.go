@@ -21,6 +21,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -63,8 +64,8 @@ type Node struct {
 	programs     string // folder of the node's
 	init         string // path of process 1
 	process      *exec.Cmd
-	network      *os.File      // the network namespace
-	ended        chan struct{} // closed when process 1 has ended
+	ended        chan struct{}           // closed when process 1 has ended
+	network      atomic.Pointer[os.File] // the network namespace: clients may dial while the node is rebooted
 }
 
 // Start starts a node and returns when it is Ready and Services work. Programs that are not yet built are built, see
@@ -172,18 +173,26 @@ func (n *Node) startInit() error {
 		_ = cmd.Wait()
 		close(n.ended)
 	}()
-	n.network, err = os.Open(fmt.Sprintf("/proc/%d/ns/net", cmd.Process.Pid))
-	return err
+	network, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", cmd.Process.Pid))
+	if err != nil {
+		n.kill()
+		return fmt.Errorf("the node's process 1 is gone: %w: its log is %s", err, log.Name())
+	}
+	n.network.Store(network)
+	return nil
 }
 
 // await returns when the node is ready for pods and Services.
 func (n *Node) await(ctx context.Context) error {
-	err := n.until(ctx, func() error { return n.ask(ctx, apiServer, "/readyz", n.Config) })
+	err := n.until(ctx, func() (err error) {
+		// Its CA is there once the API server has made it.
+		if n.Client, err = kubernetes.NewForConfig(n.Config); err == nil {
+			_, err = n.Client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("kube-apiserver: %w", err)
-	}
-	if n.Client, err = kubernetes.NewForConfig(n.Config); err != nil {
-		return err
 	}
 	bootID, err := os.ReadFile(fmt.Sprintf("/proc/%d/root/proc/sys/kernel/random/boot_id", n.process.Process.Pid))
 	if err != nil {
@@ -207,7 +216,7 @@ func (n *Node) await(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("kubelet: %w", err)
 	}
-	if err := n.until(ctx, func() error { return n.ask(ctx, "127.0.0.1:10256", "/livez", nil) }); err != nil {
+	if err := n.until(ctx, func() error { return n.proxyLives(ctx) }); err != nil {
 		return fmt.Errorf("kube-proxy: %w", err)
 	}
 	err = n.until(ctx, func() error {
@@ -216,6 +225,23 @@ func (n *Node) await(ctx context.Context) error {
 	})
 	if err != nil {
 		return fmt.Errorf("kube-controller-manager: %w", err)
+	}
+	return nil
+}
+
+func (n *Node) proxyLives(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:10256/livez", nil)
+	if err != nil {
+		return err
+	}
+	client := &http.Client{Transport: &http.Transport{DialContext: n.Dial, DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return errors.New(response.Status)
 	}
 	return nil
 }
@@ -253,11 +279,13 @@ func (n *Node) Err() error {
 func (n *Node) kill() {
 	_ = n.process.Process.Kill()
 	<-n.ended
-	n.network.Close()
+	if network := n.network.Load(); network != nil {
+		network.Close()
+	}
 }
 
 // Reboot ends everything at once, as if the power failed, and starts it again with what is on the disk: etcd's data,
-// the images and containers, the kubelet's files. It returns when the node is Ready again; pods then start anew.
+// the images and containers, the kubelet's files. It returns when the node is Ready again; pods then start anew. Clients may go on meanwhile, with errors.
 func (n *Node) Reboot(ctx context.Context) error {
 	n.kill()
 	if err := n.home.removeCgroups(); err != nil {
@@ -286,7 +314,7 @@ func (n *Node) Dial(ctx context.Context, network, address string) (net.Conn, err
 	done := make(chan result)
 	go func() {
 		runtime.LockOSThread() // for good: the thread is in the node's network now, and ends with this function
-		err := unix.Setns(int(n.network.Fd()), unix.CLONE_NEWNET)
+		err := unix.Setns(int(n.network.Load().Fd()), unix.CLONE_NEWNET)
 		if err != nil {
 			done <- result{nil, fmt.Errorf("the node's network cannot be entered: %w", err)}
 			return
@@ -339,31 +367,6 @@ func (n *Node) Import(ctx context.Context, archives ...string) error {
 		if said, err := cmd.CombinedOutput(); err != nil {
 			return cmp.Or(n.Err(), fmt.Errorf("the image %s cannot be imported: %w: %s", path, err, bytes.TrimSpace(said)))
 		}
-	}
-	return nil
-}
-
-// ask gets a path of a program in the node and fails unless the answer is 200.
-func (n *Node) ask(ctx context.Context, address, path string, access *rest.Config) error {
-	client, url := &http.Client{Transport: &http.Transport{DialContext: n.Dial, DisableKeepAlives: true}}, "http://"+address+path
-	if access != nil {
-		var err error
-		if client, err = rest.HTTPClientFor(access); err != nil {
-			return err
-		}
-		url = access.Host + path
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", url, response.Status)
 	}
 	return nil
 }
