@@ -349,7 +349,7 @@ func TestInterruptedBuild(t *testing.T) {
 }
 
 // The repository is found from inside test/controlplane too, which has a go.mod of its own.
-func TestControlPlaneRecipe(t *testing.T) {
+func TestRecipes(t *testing.T) {
 	here, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -365,6 +365,13 @@ func TestControlPlaneRecipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.version != version || !strings.Contains(r.title, "Kubernetes 1.37.2") || len(r.programs) != 4 {
+		t.Errorf("the recipe is %+v", r)
+	}
+	r, err = node(controlplane)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if says := r.programs[len(r.programs)-1].says; r.version != version || says != "v1.9.1" || len(r.programs) != 10 {
 		t.Errorf("the recipe is %+v", r)
 	}
 	t.Chdir("/")

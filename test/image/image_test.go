@@ -24,7 +24,7 @@ import (
 
 const root = "../.."
 
-// makeImage runs make image, without docker, in a copy of what the image is made from: so neither the folder nor the
+// makeImage runs make image-archive in a copy of what the image is made from: so neither the folder nor the
 // repository's state may matter.
 func makeImage(t *testing.T) string {
 	t.Helper()
@@ -47,7 +47,7 @@ func makeImage(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command("make", "image", "DOCKER=", "VERSION=v1.2.3", "REVISION=0123abc", "CREATED=1700000000", "OUT="+out)
+	cmd := exec.Command("make", "image-archive", "VERSION=v1.2.3", "REVISION=0123abc", "CREATED=1700000000", "OUT="+out)
 	cmd.Dir = source
 	if said, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, said)

@@ -494,7 +494,7 @@ spec:
 func TestImageOfPodvetRuns(t *testing.T) {
 	t.Parallel()
 	archive := filepath.Join(t.TempDir(), "podvet.tar")
-	cmd := exec.Command("make", "--no-print-directory", "-C", "../..", "image", "DOCKER=", "IMAGE=localhost/podvet:test", "OUT="+archive)
+	cmd := exec.Command("make", "--no-print-directory", "-C", "../..", "image-archive", "IMAGE=localhost/podvet:test", "OUT="+archive)
 	if said, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, said)
 	}
