@@ -306,33 +306,33 @@ func TestProgramEnds(t *testing.T) {
 func machine(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
-	for _, command := range []string{
-		"sysctl-like vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops net/ipv4/ip_forward net/ipv4/conf/all/forwarding",
-		"ip -oneline link", "ip route", "nft list ruleset", "hostname", "cat /proc/self/mounts", "ls /run /var /var/lib /var/log /etc",
-	} {
+	for _, name := range []string{"vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/random/boot_id",
+		"net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding"} {
+		value, err := os.ReadFile("/proc/sys/" + name)
+		fmt.Fprintf(&all, "%s: %s, %v\n", name, bytes.TrimSpace(value), err)
+	}
+	for _, path := range []string{"/etc/cni", "/opt/cni", "/run/containerd", "/run/netns", "/run/node", "/usr/libexec/kubernetes", "/var/lib/cni",
+		"/var/lib/containerd", "/var/lib/kubelet", "/var/log/containers", "/var/log/pods"} {
+		_, err := os.Stat(path)
+		fmt.Fprintf(&all, "%s: %v\n", path, err)
+	}
+	for _, command := range []string{"ip -oneline link", "ip route", "nft list ruleset", "hostname", "cat /proc/self/mounts"} {
 		fields := strings.Fields(command)
-		if fields[0] == "sysctl-like" {
-			for _, name := range fields[1:] {
-				value, err := os.ReadFile("/proc/sys/" + name)
-				fmt.Fprintf(&all, "%s %s %v\n", name, value, err)
-			}
-			continue
-		}
 		out, err := exec.Command(fields[0], fields[1:]...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%s: %v: %s", command, err, out)
 		}
-		fmt.Fprintf(&all, "%s\n%s\n", command, out)
+		fmt.Fprintf(&all, "%s:\n%s\n", command, out)
 	}
 	return all.String()
 }
 
-// left are the processes in a network namespace and below it, and the cgroups and files with the name of a node.
+// left are the processes in the cgroups or with the mounts of a node, its cgroups and its files, all known by its name.
 func left(t *testing.T, name string) []string {
 	t.Helper()
 	var all []string
-	environs, _ := filepath.Glob("/proc/[0-9]*/cgroup")
-	for _, path := range environs {
+	cgroups, _ := filepath.Glob("/proc/[0-9]*/cgroup")
+	for _, path := range cgroups {
 		if text, err := os.ReadFile(path); err == nil && bytes.Contains(text, []byte(name)) {
 			all = append(all, path)
 		}
@@ -460,10 +460,11 @@ func TestKilledProcess(t *testing.T) {
 		if found := left(t, name); !slices.Equal(found, []string{dir, dir + ".lock"}) {
 			return fmt.Errorf("left: %v", found)
 		}
-		if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 || entries[0].Name() != "logs" {
-			return fmt.Errorf("left: %v, %v", entries, err)
+		entries, err := os.ReadDir(dir)
+		if err == nil && (len(entries) != 1 || entries[0].Name() != "logs") {
+			err = fmt.Errorf("left: %v", entries)
 		}
-		return nil
+		return err
 	})
 	if err := errors.Join(os.RemoveAll(dir), os.Remove(dir+".lock")); err != nil {
 		t.Error(err)
