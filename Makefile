@@ -16,6 +16,33 @@ help: ## list the targets
 build: ## build bin/podvet
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/podvet ./cmd/podvet
 
+# The image is the same, byte for byte, for the same VERSION, REVISION, CREATED, GOARCH and version of Go.
+IMAGE    ?= ghcr.io/podvet/podvet:$(VERSION)
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
+CREATED  ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+GOARCH   ?= $(shell $(GO) env GOARCH)
+OUT      ?= $(CURDIR)/bin/podvet-linux-$(GOARCH).tar
+.PHONY: image
+image: ## podvet's image as a file for docker load and registries, by docker where that is; GOARCH=arm64 for that
+	@$(MAKE) --no-print-directory $$(docker info >/dev/null 2>&1 && echo image-docker || echo image-archive)
+
+.PHONY: image-docker
+image-docker:
+	@mkdir -p '$(dir $(OUT))'
+	docker build --file cmd/podvet/Dockerfile --platform linux/$(GOARCH) --tag $(IMAGE) \
+	  --build-arg GO_VERSION=$(patsubst go%,%,$(shell $(GO) env GOVERSION)) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
+	  --build-arg SOURCE_DATE_EPOCH=$(CREATED) --build-arg CREATED=$$(date -u -d @$(CREATED) +%Y-%m-%dT%H:%M:%SZ) .
+	docker save --output '$(OUT)' $(IMAGE)
+	@echo '$(OUT): $(IMAGE)'
+
+.PHONY: image-archive
+image-archive: # without docker: the same, from a binary that is built here
+	@mkdir -p '$(dir $(OUT))'
+	@CGO_ENABLED=0 GOOS=linux GOARCH=$(GOARCH) $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X main.stamped=$(VERSION)' -o bin/linux-$(GOARCH)/podvet ./cmd/podvet
+	@cd test/image && GOARCH= $(GO) run ./build -binary '$(CURDIR)/bin/linux-$(GOARCH)/podvet' -arch $(GOARCH) -name $(IMAGE) \
+	  -version $(VERSION) -revision '$(REVISION)' -created $(CREATED) -out '$(OUT)'
+	@echo '$(OUT): $(IMAGE)'
+
 .PHONY: run
 run: build ## serve without a cluster, send the pods in examples/, go on serving until Ctrl-C
 	@$(GO) build -o bin/send ./examples/send
@@ -43,6 +70,20 @@ test: control-plane ## all tests but the longest
 	$(GO) vet ./...
 	$(GO) test -parallel 8 -timeout 20m ./...
 	cd test/parity && $(GO) vet ./... && $(GO) test ./...
+	cd test/image && $(GO) vet ./... && $(GO) test -count=1 ./... # go sees no change of what it makes the image from
+
+# What a machine needs from Debian for a node, in one place. It has to be there already where dpkg is not.
+.PHONY: node-packages
+node-packages:
+	@dpkg --status $$(cat test/node/apt-packages) >/dev/null 2>&1 || ! command -v apt-get >/dev/null || \
+	  { apt-get update && apt-get install --yes --no-install-recommends $$(cat test/node/apt-packages); }
+
+.PHONY: test-node
+test-node: ## the tests on a real node, as root: the first build takes some 3 minutes more than the control plane's
+	@[ "$$(id -u)" = 0 ] || { echo "make test-node needs root, for namespaces, mounts and cgroups: sudo make test-node" >&2; exit 1; }
+	@$(MAKE) --no-print-directory node-packages
+	@$(GO) run ./test/cluster/build node
+	cd test/node && $(GO) vet ./... && $(GO) test -count=1 -parallel 8 -timeout 20m ./...
 
 .PHONY: test-all
 test-all: lint race ## what CI runs besides make test
@@ -56,6 +97,8 @@ generate: ## write docs/rules, the policy's schema and the transcripts in the RE
 .PHONY: lint
 lint: ## golangci-lint, with the directions of imports
 	$(LINT) run ./...
+	cd test/image && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
+	cd test/node && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
 
 .PHONY: race
 race: ## the concurrent packages under the race detector, which needs a C compiler

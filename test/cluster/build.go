@@ -43,6 +43,7 @@ type program struct {
 	module  string   // folder of the go.mod that pins it
 	pkg     string   // import path of its main package
 	ldflags string   // of the linker
+	tags    string   // build tags, separated by commas
 	ask     []string // arguments that make it say its version
 	says    string   // what it must then say
 }
@@ -52,19 +53,7 @@ type program struct {
 // a line about that to progress at the start, every 15 seconds and at the end. Of several calls at once, in
 // whatever process, one builds and the others wait. The error is one line.
 func Build(ctx context.Context, progress io.Writer) (Binaries, error) {
-	root, err := repository()
-	if err != nil {
-		return Binaries{}, err
-	}
-	r, err := controlPlane(filepath.Join(root, "test", "controlplane"))
-	if err != nil {
-		return Binaries{}, err
-	}
-	cache, err := cacheDir("controlplane")
-	if err != nil {
-		return Binaries{}, err
-	}
-	dir, err := r.build(ctx, cache, progress)
+	dir, err := buildCached(ctx, "controlplane", controlPlane, progress)
 	if err != nil {
 		return Binaries{}, err
 	}
@@ -74,6 +63,30 @@ func Build(ctx context.Context, progress io.Writer) (Binaries, error) {
 		ControllerManager: filepath.Join(dir, "kube-controller-manager"),
 		Kubectl:           filepath.Join(dir, "kubectl"),
 	}, nil
+}
+
+// BuildNode returns the folder of the programs that make a machine a node, as Build does those of the control plane:
+// kubelet, kube-proxy, kube-scheduler, containerd with its shim and ctr, runc and the CNI plugins. A first build
+// takes some 3 minutes more, and needs a C compiler, pkg-config and the headers of libseccomp, for runc.
+func BuildNode(ctx context.Context, progress io.Writer) (string, error) {
+	return buildCached(ctx, "node", node, progress)
+}
+
+// buildCached builds a recipe for the versions that test/controlplane pins, in a cache folder of that name.
+func buildCached(ctx context.Context, name string, of func(dir string) (*recipe, error), progress io.Writer) (string, error) {
+	root, err := repository()
+	if err != nil {
+		return "", err
+	}
+	r, err := of(filepath.Join(root, "test", "controlplane"))
+	if err != nil {
+		return "", err
+	}
+	cache, err := cacheDir(name)
+	if err != nil {
+		return "", err
+	}
+	return r.build(ctx, cache, progress)
 }
 
 // repository is the folder of podvet's go.mod, found from the working directory upwards.
@@ -117,18 +130,73 @@ func controlPlane(dir string) (*recipe, error) {
 	if err != nil {
 		return nil, err
 	}
-	stamp := "-X k8s.io/component-base/version.gitVersion=" + kubernetes
-	of := func(name string, ask ...string) program {
-		return program{name, dir, "k8s.io/kubernetes/cmd/" + name, stamp, ask, kubernetes}
-	}
 	return &recipe{
 		title:   "the Kubernetes " + strings.TrimPrefix(kubernetes, "v") + " control plane for tests, once: about 8 minutes on 2 cores",
 		version: kubernetes,
 		programs: []program{
-			{"etcd", etcd, "go.etcd.io/etcd/server/v3", "", []string{"--version"}, strings.TrimPrefix(etcdVersion, "v")},
-			of("kube-apiserver", "--version"),
-			of("kube-controller-manager", "--version"),
-			of("kubectl", "version", "--client"),
+			{name: "etcd", module: etcd, pkg: "go.etcd.io/etcd/server/v3", ask: []string{"--version"}, says: strings.TrimPrefix(etcdVersion, "v")},
+			ofKubernetes("kube-apiserver", dir, kubernetes, "--version"),
+			ofKubernetes("kube-controller-manager", dir, kubernetes, "--version"),
+			ofKubernetes("kubectl", dir, kubernetes, "version", "--client"),
+		},
+	}, nil
+}
+
+func ofKubernetes(name, module, version string, ask ...string) program {
+	return program{
+		name: name, module: module, pkg: "k8s.io/kubernetes/cmd/" + name,
+		ldflags: "-X k8s.io/component-base/version.gitVersion=" + version, ask: ask, says: version,
+	}
+}
+
+// node is the recipe for what a node runs besides the control plane.
+func node(dir string) (*recipe, error) {
+	runtime := filepath.Join(dir, "containerd") // containerd needs a module graph of its own too
+	kubernetes, err := pinned(dir, "k8s.io/kubernetes")
+	if err != nil {
+		return nil, err
+	}
+	const containerdModule, runcModule, pluginsModule = "github.com/containerd/containerd/v2",
+		"github.com/opencontainers/runc", "github.com/containernetworking/plugins"
+	versions := map[string]string{}
+	for _, module := range []string{containerdModule, runcModule, pluginsModule} {
+		if versions[module], err = pinned(runtime, module); err != nil {
+			return nil, err
+		}
+	}
+	containerd := func(name string) program {
+		return program{
+			name: name, module: runtime, pkg: containerdModule + "/cmd/" + name,
+			ldflags: "-s -w -X " + containerdModule + "/version.Version=" + versions[containerdModule],
+			tags:    "no_btrfs,no_devmapper,no_zfs", // overlayfs is enough
+			ask:     []string{"-v"}, says: versions[containerdModule],
+		}
+	}
+	plugin := func(path string) program {
+		return program{
+			name: filepath.Base(path), module: runtime, pkg: pluginsModule + "/plugins/" + path,
+			ldflags: "-s -w -X " + pluginsModule + "/pkg/utils/buildversion.BuildVersion=" + versions[pluginsModule],
+			says:    versions[pluginsModule], // without CNI_COMMAND it says its version
+		}
+	}
+	return &recipe{
+		title:   "a node of Kubernetes " + strings.TrimPrefix(kubernetes, "v") + " for tests, once: about 3 minutes on 2 cores",
+		version: kubernetes,
+		programs: []program{
+			ofKubernetes("kubelet", dir, kubernetes, "--version"),
+			ofKubernetes("kube-proxy", dir, kubernetes, "--version"),
+			ofKubernetes("kube-scheduler", dir, kubernetes, "--version"),
+			containerd("containerd"),
+			containerd("containerd-shim-runc-v2"),
+			containerd("ctr"),
+			{
+				name: "runc", module: runtime, pkg: runcModule, ldflags: "-s -w",
+				tags: "seccomp", // else no pod starts: "seccomp not supported"
+				ask:  []string{"--version"}, says: strings.TrimPrefix(versions[runcModule], "v"),
+			},
+			plugin("main/ptp"),
+			plugin("main/loopback"),
+			plugin("ipam/host-local"),
 		},
 	}, nil
 }
@@ -167,10 +235,10 @@ func (r *recipe) build(ctx context.Context, cache string, progress io.Writer) (s
 		return dir, nil
 	}
 	if ctx.Err() != nil {
-		return "", fmt.Errorf("building the control plane was interrupted: %w", ctx.Err())
+		return "", fmt.Errorf("building was interrupted: %w", ctx.Err())
 	}
 	if _, err := os.Stat(dir); err == nil {
-		fmt.Fprintf(progress, "cluster: the cached control plane is broken (%v): building it anew\n", trouble)
+		fmt.Fprintf(progress, "cluster: the cached programs are broken (%v): building it anew\n", trouble)
 	}
 	if old := olderFolders(cache, dir); len(old) > 0 {
 		fmt.Fprintf(progress, "cluster: others are cached too; those that no checkout uses any more can be removed: rm -r %s\n", strings.Join(old, " "))
@@ -185,7 +253,7 @@ func (r *recipe) build(ctx context.Context, cache string, progress io.Writer) (s
 func (r *recipe) key(ctx context.Context) (string, error) {
 	hash := sha256.New()
 	for _, p := range r.programs {
-		fmt.Fprintf(hash, "%s %s %q\n", p.name, p.pkg, p.ldflags)
+		fmt.Fprintf(hash, "%s %s %q %q\n", p.name, p.pkg, p.ldflags, p.tags)
 		for _, file := range []string{"go.mod", "go.sum"} {
 			data, err := os.ReadFile(filepath.Join(p.module, file))
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -328,7 +396,7 @@ func (r *recipe) buildPrograms(ctx context.Context, dir, logPath string, progres
 
 // build runs go build. The output also goes to log, whose path is in the error.
 func (p program) build(ctx context.Context, dir string, log *counter) error {
-	cmd := goCommand(ctx, p.module, "build", "-v", "-buildvcs=false", "-ldflags", p.ldflags, "-o", filepath.Join(dir, p.name), p.pkg)
+	cmd := goCommand(ctx, p.module, "build", "-v", "-buildvcs=false", "-ldflags", p.ldflags, "-tags", p.tags, "-o", filepath.Join(dir, p.name), p.pkg)
 	cmd.Env = append(cmd.Env, "GOTMPDIR="+dir) // so that nothing is left elsewhere after a kill
 	var said bytes.Buffer
 	cmd.Stderr = io.MultiWriter(log, &said)
@@ -381,7 +449,7 @@ func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PWD="+dir, "GOFLAGS=-mod=readonly", "GOWORK=off", "GO111MODULE=on",
 		"GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
-	cmd.SysProcAttr = endsWithParent(os.Interrupt)
+	cmd.SysProcAttr = endsWithParent(nil, os.Interrupt)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	return cmd

@@ -33,7 +33,7 @@ func tiny(t *testing.T, source string) *recipe {
 
 func tinyIn(dir string) *recipe {
 	return &recipe{title: "a tiny program", version: "v1", programs: []program{
-		{"tiny", dir, "example.invalid/tiny", "-X main.version=v1.2.3", nil, "tiny v1.2.3"},
+		{name: "tiny", module: dir, pkg: "example.invalid/tiny", ldflags: "-X main.version=v1.2.3", says: "tiny v1.2.3"},
 	}}
 }
 
@@ -101,6 +101,7 @@ func TestStaleCacheIsNotUsed(t *testing.T) {
 			write(t, filepath.Join(r.programs[0].module, "go.sum"), "example.invalid/m v1.0.0 h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n")
 		},
 		"flags":   func(r *recipe) { r.programs[0].ldflags += " -s" },
+		"tags":    func(r *recipe) { r.programs[0].tags = "extra" },
 		"version": func(r *recipe) { r.version = "v2" },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -153,7 +154,7 @@ func TestBrokenCacheIsBuiltAnew(t *testing.T) {
 				t.Fatal(err)
 			}
 			again, said := mustBuild(t, r, cache)
-			wantSaid(t, said, "the cached control plane is broken (", "building a tiny program", "built in ")
+			wantSaid(t, said, "the cached programs are broken (", "building a tiny program", "built in ")
 			if again != dir || !strings.Contains(said, dir) {
 				t.Errorf("built in %s, want %s, and that said in:\n%s", again, dir, said)
 			}
@@ -348,7 +349,7 @@ func TestInterruptedBuild(t *testing.T) {
 }
 
 // The repository is found from inside test/controlplane too, which has a go.mod of its own.
-func TestControlPlaneRecipe(t *testing.T) {
+func TestRecipes(t *testing.T) {
 	here, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -364,6 +365,13 @@ func TestControlPlaneRecipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.version != version || !strings.Contains(r.title, "Kubernetes 1.37.2") || len(r.programs) != 4 {
+		t.Errorf("the recipe is %+v", r)
+	}
+	r, err = node(controlplane)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if says := r.programs[len(r.programs)-1].says; r.version != version || says != "v1.9.1" || len(r.programs) != 10 {
 		t.Errorf("the recipe is %+v", r)
 	}
 	t.Chdir("/")

@@ -454,7 +454,7 @@ func TestProcessOutlivesTheCallersThread(t *testing.T) {
 	started.Add(2)
 	for range 2 { // two threads, because the first thread of a process does not end
 		cmd := exec.Command("sleep", "1")
-		cmd.SysProcAttr = endsWithParent(os.Kill)
+		cmd.SysProcAttr = endsWithParent(nil, os.Kill)
 		go func() {
 			runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
 			if err := startOnLastingThread(cmd); err != nil {

@@ -85,7 +85,7 @@ var lastingThread = sync.OnceValue(func() chan<- func() {
 
 // StartChild starts a program that ends with this process, however that ends (on Linux).
 func StartChild(cmd *exec.Cmd) error {
-	cmd.SysProcAttr = endsWithParent(os.Kill)
+	cmd.SysProcAttr = endsWithParent(cmd.SysProcAttr, os.Kill)
 	return startOnLastingThread(cmd)
 }
 
@@ -96,6 +96,12 @@ func startOnLastingThread(cmd *exec.Cmd) error {
 }
 
 var errLocked = errors.New("locked by another")
+
+// Lock takes the lock file at path, which it makes when there is none, or fails at once. The system frees the lock
+// when this process ends, however it ends.
+func Lock(path string) (unlock func(), err error) {
+	return lock(path, true)
+}
 
 // lock takes the lock file at path, or returns errLocked at once. With create it makes the file when there is none.
 // The system frees the lock when this process ends, however it ends.

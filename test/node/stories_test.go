@@ -1,0 +1,208 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+// The stories are what podvet is for, told by a real kubelet in real seconds: stories/NAME.yaml as it is written, and
+// as podvet fixes it.
+func TestStories(t *testing.T) {
+	t.Parallel()
+	podvet := filepath.Join(t.TempDir(), "podvet")
+	build := exec.Command("go", "build", "-o", podvet, "./cmd/podvet")
+	build.Dir = "../.."
+	if said, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	for name, story := range map[string]struct {
+		written, fixed func(*testing.T, *watched)
+	}{
+		"slow-boot":       {slowBootIsKilledAgainAndAgain, slowBootBecomesReady},
+		"unresolved-port": {unresolvedPortIsNeverReady, nil}, // what to write instead podvet cannot know
+		"prestop":         {prestopEndsInSIGKILL, prestopEndsCleanly},
+	} {
+		file := filepath.Join("stories", name+".yaml")
+		t.Run(name+"/as written", func(t *testing.T) {
+			t.Parallel()
+			manifest, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			story.written(t, tell(t, namespace(t, shared), name, string(manifest)))
+		})
+		if story.fixed == nil {
+			continue
+		}
+		t.Run(name+"/as podvet fixes it", func(t *testing.T) {
+			t.Parallel()
+			manifest, err := exec.Command(podvet, "fix", file).Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			story.fixed(t, tell(t, namespace(t, shared), name, string(manifest)))
+		})
+	}
+}
+
+// A watched story is the pod of one that is played, with all that was seen of it.
+type watched struct {
+	namespace, name string
+
+	mu   sync.Mutex
+	seen []*corev1.Pod // each change
+}
+
+// tell creates a story and watches its pod until the test ends. Then it shows the events.
+func tell(t *testing.T, namespace, name, manifest string) *watched {
+	t.Helper()
+	changes, err := shared.Client.CoreV1().Pods(namespace).Watch(t.Context(), metav1.ListOptions{LabelSelector: "app=" + name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(changes.Stop)
+	t.Cleanup(func() {
+		shown, err := shared.Kubectl(context.Background(), "", "get", "events", "-n", namespace, "--sort-by=.lastTimestamp",
+			"-o", "custom-columns=LAST:.lastTimestamp,COUNT:.count,REASON:.reason,MESSAGE:.message")
+		t.Logf("%v\n%s", err, shown)
+	})
+	w := &watched{namespace: namespace, name: name}
+	go w.note(changes)
+	kubectl(t, shared, manifest, "apply", "-n", namespace, "-f", "-")
+	return w
+}
+
+func (w *watched) note(changes watch.Interface) {
+	for change := range changes.ResultChan() {
+		if pod, ok := change.Object.(*corev1.Pod); ok {
+			w.mu.Lock()
+			w.seen = append(w.seen, pod)
+			w.mu.Unlock()
+		}
+	}
+}
+
+// sees waits for a change that has a container's status of some kind.
+func (w *watched) sees(t *testing.T, limit time.Duration, what string, is func(corev1.ContainerStatus) bool) corev1.ContainerStatus {
+	t.Helper()
+	var found corev1.ContainerStatus
+	eventually(t, limit, func() error {
+		for _, status := range w.statuses() {
+			if is(status) {
+				found = status
+				return nil
+			}
+		}
+		return fmt.Errorf("no container %s", what)
+	})
+	return found
+}
+
+func (w *watched) statuses() []corev1.ContainerStatus {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var all []corev1.ContainerStatus
+	for _, pod := range w.seen {
+		all = append(all, pod.Status.ContainerStatuses...)
+	}
+	return all
+}
+
+func (w *watched) wasReady() bool {
+	return slices.ContainsFunc(w.statuses(), func(s corev1.ContainerStatus) bool { return s.Ready })
+}
+
+// wantEvent fails unless an event of the story's namespace has a reason and a message with these words.
+func (w *watched) wantEvent(t *testing.T, reason, words string) {
+	t.Helper()
+	eventually(t, 10*time.Second, func() error {
+		events, err := shared.Client.CoreV1().Events(w.namespace).List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		for _, event := range events.Items {
+			if event.Reason == reason && strings.Contains(event.Message, words) {
+				return nil
+			}
+		}
+		return fmt.Errorf("no event %s: %s", reason, words)
+	})
+}
+
+func slowBootIsKilledAgainAndAgain(t *testing.T, w *watched) {
+	killed := w.sees(t, 120*time.Second, "restarted twice", func(s corev1.ContainerStatus) bool { return s.RestartCount == 2 })
+	last := killed.LastTerminationState.Terminated
+	if lasted := last.FinishedAt.Sub(last.StartedAt.Time); lasted < 20*time.Second || lasted >= 45*time.Second {
+		t.Errorf("the second container lived for %v, want some 30 s, and less than its boot takes", lasted)
+	}
+	if w.wasReady() {
+		t.Error("it was ready")
+	}
+	w.wantEvent(t, "Unhealthy", "Liveness probe failed")
+	w.wantEvent(t, "Killing", "Container app failed liveness probe, will be restarted")
+}
+
+func slowBootBecomesReady(t *testing.T, w *watched) {
+	ready := w.sees(t, 120*time.Second, "ready", func(s corev1.ContainerStatus) bool { return s.Ready })
+	if took := time.Since(ready.State.Running.StartedAt.Time); ready.RestartCount != 0 || took < 45*time.Second {
+		t.Errorf("after %v it is ready with %d restarts", took, ready.RestartCount)
+	}
+}
+
+func unresolvedPortIsNeverReady(t *testing.T, w *watched) {
+	w.sees(t, 20*time.Second, "running", func(s corev1.ContainerStatus) bool { return s.State.Running != nil })
+	w.wantEvent(t, "Unhealthy", "Startup probe errored and resulted in unknown state")
+	time.Sleep(35 * time.Second) // 30 failures, each second, are allowed
+	status := pod(t, shared, w.namespace, w.name).Status.ContainerStatuses[0]
+	if w.wasReady() || *status.Started || status.RestartCount != 0 {
+		t.Errorf("it was ready: %v; it is %+v", w.wasReady(), status)
+	}
+}
+
+func prestopEndsInSIGKILL(t *testing.T, w *watched) {
+	ended, said := w.deletes(t)
+	// The kubelet gives just 2 seconds more than the grace that the hook has used up.
+	if ended.ExitCode != 137 || !strings.Contains(said, "SIGTERM") || strings.Contains(said, "ended cleanly") {
+		t.Errorf("it ended with %+v and said %s", ended, said)
+	}
+}
+
+func prestopEndsCleanly(t *testing.T, w *watched) {
+	ended, said := w.deletes(t)
+	if ended.ExitCode != 0 || !strings.Contains(said, "ended cleanly") {
+		t.Errorf("it ended with %+v and said %s", ended, said)
+	}
+}
+
+// deletes deletes the story's pod, once it is ready, and returns how its container ended and what it said.
+func (w *watched) deletes(t *testing.T) (ended *corev1.ContainerStateTerminated, said string) {
+	t.Helper()
+	w.sees(t, 20*time.Second, "ready", func(s corev1.ContainerStatus) bool { return s.Ready })
+	var log strings.Builder
+	follow := shared.Command(t.Context(), "kubectl", "logs", "--follow", "-n", w.namespace, w.name)
+	follow.Stdout = &log
+	if err := follow.Start(); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	kubectl(t, shared, "", "delete", "pod", "-n", w.namespace, w.name)
+	if lasted := time.Since(begin); lasted < 30*time.Second {
+		t.Errorf("it was gone after %v, while the hook sleeps for 30 s", lasted)
+	}
+	status := w.sees(t, time.Second, "terminated", func(s corev1.ContainerStatus) bool { return s.State.Terminated != nil })
+	follow.Wait()
+	t.Log(log.String())
+	return status.State.Terminated, log.String()
+}
