@@ -57,6 +57,12 @@ metadata:
 {{- .Values.policyConfigMap.name | default (printf "%s-policy" (include "podvet.fullname" .)) -}}
 {{- end -}}
 
+{{- /* YAML 1.1, which Helm reads, takes the word off for false. */ -}}
+{{- define "podvet.policy" -}}
+{{- $document := merge (dict "apiVersion" "podvet.dev/v1alpha1" "kind" "Policy") .Values.policy -}}
+{{- regexReplaceAll "(?m)^([- ]*(?:mode|level|workloads)): false$" (toYaml $document) "${1}: \"off\"" -}}
+{{- end -}}
+
 {{- define "podvet.selfManagedSecret" -}}
 {{- include "podvet.fullname" . }}-self-managed-ca
 {{- end -}}
