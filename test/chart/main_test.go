@@ -72,7 +72,7 @@ func setUp(ctx context.Context, dir string) error {
 		return fmt.Errorf("building podvet: %w: %s", err, out)
 	}
 	var err error
-	api, err = cluster.Start(ctx, cluster.Options{})
+	api, err = cluster.Start(ctx, cluster.Options{AuditPolicy: auditPolicy})
 	return err
 }
 
@@ -103,7 +103,7 @@ func (h helm) command(t *testing.T, values string, args ...string) *exec.Cmd {
 		}
 		args = append(args, "--values", file)
 	}
-	cmd := exec.CommandContext(t.Context(), h.binary, args...)
+	cmd := exec.Command(h.binary, args...) // in a cleanup, too, where the test's context has ended
 	cmd.Env = []string{"HOME=" + h.home, "KUBECONFIG=" + api.Kubeconfig}
 	return cmd
 }
