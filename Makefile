@@ -43,18 +43,21 @@ test: control-plane ## all tests but the longest
 	$(GO) vet ./...
 	$(GO) test -parallel 8 -timeout 20m ./...
 	cd test/parity && $(GO) vet ./... && $(GO) test ./...
+	cd test/chart && $(GO) vet ./... && $(GO) test -timeout 20m ./...
 
 .PHONY: test-all
 test-all: lint race ## what CI runs besides make test
 
 .PHONY: generate
-generate: ## write docs/rules and the transcripts in the READMEs anew
+generate: ## write docs/rules, the chart's schema and table, and the transcripts in the READMEs anew
 	$(GO) test ./rules -run TestDocs -update
 	$(GO) test ./examples/send -run TestTranscripts -update
+	cd test/chart && $(GO) test -run TestGenerated -update .
 
 .PHONY: lint
 lint: ## golangci-lint, with the directions of imports
 	$(LINT) run ./...
+	cd test/chart && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
 
 .PHONY: race
 race: ## the concurrent packages under the race detector, which needs a C compiler

@@ -364,13 +364,13 @@ func TestNotes(t *testing.T) {
 func TestPackage(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	helms[1].must(t, "", "package", chartDir, "--destination", dir, "--version", "1.2.3", "--app-version", "1.2.3")
+	helms[1].must(t, "", "package", chartDir, "--destination", dir, "--version", "1.2.3", "--app-version", "v1.2.3")
 	archive := filepath.Join(dir, "podvet-1.2.3.tgz")
 	if _, err := os.Stat(archive); err != nil {
 		t.Fatal(err)
 	}
 	out := helms[0].must(t, "", "template", "podvet", archive, kubernetesVersion)
-	if !strings.Contains(out, "image: ghcr.io/podvet/podvet:1.2.3\n") {
+	if !strings.Contains(out, "image: ghcr.io/podvet/podvet:v1.2.3\n") {
 		t.Error("the packaged chart does not run the image of its version")
 	}
 }
