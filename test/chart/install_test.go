@@ -3,6 +3,8 @@ package chart
 import (
 	"encoding/json"
 	"fmt"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -84,7 +86,7 @@ func createPod(t *testing.T, ns, name string) {
 	mustKubectl(t, "", "run", name, "--image=i", "-n", ns)
 }
 
-const published = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t" // the API server does not read it before it calls
+const published = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t" // which the API server does not read before it calls
 
 // writeAsPodvet writes what podvet writes at run time, in the ways it does.
 func writeAsPodvet(t *testing.T, ns string) {
@@ -105,17 +107,23 @@ func writeAsPodvet(t *testing.T, ns string) {
 // wantKept checks that Helm took away nothing of what podvet wrote.
 func wantKept(t *testing.T, ns string) {
 	t.Helper()
-	for kind, count := range map[string]int{"mutatingwebhookconfiguration": 1, "validatingwebhookconfiguration": 3} {
-		out := mustKubectl(t, "", "get", kind, "podvet", "-o", "jsonpath={.webhooks[*].clientConfig.caBundle}")
-		if want := strings.TrimSpace(strings.Repeat(published+" ", count)); out != want {
-			t.Errorf("caBundle of the %s is %q", kind, out)
-		}
-	}
+	wantBundles(t)
 	if out := mustKubectl(t, "", "get", "configmap", "podvet-policy-last-good", "-n", ns, "-o", "jsonpath={.data}"); out != `{"policy.yaml":"last good"}` {
 		t.Errorf("the last good policy is %s", out)
 	}
 	if out := mustKubectl(t, "", "get", "secret", "podvet-self-managed-ca", "-n", ns, "-o", "jsonpath={.data}"); out != `{"tls.key":"a2V5"}` {
 		t.Errorf("the CA's Secret is %s", out)
+	}
+}
+
+// wantBundles checks that each webhook has the CA bundle.
+func wantBundles(t *testing.T) {
+	t.Helper()
+	for kind, count := range map[string]int{"mutatingwebhookconfiguration": 1, "validatingwebhookconfiguration": 3} {
+		out := mustKubectl(t, "", "get", kind, "podvet", "-o", "jsonpath={.webhooks[*].clientConfig.caBundle}")
+		if want := strings.TrimSpace(strings.Repeat(published+" ", count)); out != want {
+			t.Errorf("caBundle of the %s is %q", kind, out)
+		}
 	}
 }
 
@@ -158,6 +166,29 @@ func TestOwnPolicyIsNeverTouched(t *testing.T) {
 		if out := mustKubectl(t, "", "get", "configmap", "my-policy", "-n", ns, "-o", "jsonpath={.data}"); out != `{"policy.yaml":"mine"}` {
 			t.Errorf("helm %s: the ConfigMap holds %s", h.version, out)
 		}
+	}
+}
+
+// TestOwnSecret runs what the notes say to do, and upgrades after it.
+func TestOwnSecret(t *testing.T) {
+	for _, h := range helms {
+		ns := "own-secret-" + h.version
+		namespace(t, ns, "privileged")
+		mustKubectl(t, "", "create", "secret", "generic", "webhook-tls", "-n", ns, "--from-literal=ca.crt=-----BEGIN CERTIFICATE-----")
+		_, notes, _ := strings.Cut(h.must(t, combinations["own-secret"], "install", "podvet", chartDir, "--namespace", ns), "NOTES:")
+		from, to := strings.Index(notes, "  CA=$("), strings.Index(notes, "See it work")
+		if from < 0 || to < from {
+			t.Fatalf("helm %s: the notes are\n%s", h.version, notes)
+		}
+		run := exec.CommandContext(t.Context(), "sh", "-ec", notes[from:to])
+		run.Env = []string{"PATH=" + filepath.Dir(api.Binaries.Kubectl) + ":/usr/bin:/bin", "KUBECONFIG=" + api.Kubeconfig, "HOME=" + t.TempDir()}
+		if out, err := run.CombinedOutput(); err != nil {
+			t.Fatalf("helm %s: the notes' commands: %v: %s\n%s", h.version, err, out, notes[from:to])
+		}
+		wantBundles(t)
+		h.must(t, combinations["own-secret"], "upgrade", "podvet", chartDir, "--namespace", ns, "--set", "webhooks.timeoutSeconds=5")
+		wantBundles(t)
+		h.must(t, "", "uninstall", "podvet", "--namespace", ns)
 	}
 }
 

@@ -16,7 +16,6 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
@@ -98,7 +97,7 @@ func labelsByMetric(expr parser.Expr) map[string][]string {
 		}
 		var names []string
 		for _, matcher := range selector.LabelMatchers {
-			if matcher.Name != labels.MetricName {
+			if matcher.Name != model.MetricNameLabel {
 				names = append(names, matcher.Name)
 			}
 		}
