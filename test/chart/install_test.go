@@ -45,6 +45,13 @@ func TestLifecycle(t *testing.T) {
 			mustKubectl(t, "", "create", "deployment", "web", "--image=i", "-n", other)
 			mustKubectl(t, "", "annotate", "deployment", "web", "a=b", "-n", other)
 
+			// podvet owns a field of each webhook, so one that Helm left out would stay behind, and be invalid.
+			h.must(t, "webhooks: {timeoutSeconds: 1, validateWorkloads: {enabled: false}}", "upgrade", "podvet", chartDir, "--namespace", ns)
+			wantKept(t, ns)
+			if out := mustKubectl(t, "", "get", "validatingwebhookconfiguration", "podvet", "-o", `jsonpath={.webhooks[1].name}{.webhooks[1].rules}`); out != "validate-workloads.podvet.dev" && out != "validate-workloads.podvet.dev[]" {
+				t.Errorf("turned off, the webhook is %s", out)
+			}
+
 			h.must(t, "", "rollback", "podvet", "1", "--namespace", ns)
 			wantKept(t, ns)
 			if got := policyText(t, ns); !strings.Contains(got, "mode: warn") {
