@@ -76,6 +76,20 @@ func TestLifecycle(t *testing.T) {
 	}
 }
 
+// TestFromHelm3ToHelm4: a release of Helm 3 is upgraded by Helm 4, and keeps what podvet wrote.
+func TestFromHelm3ToHelm4(t *testing.T) {
+	const ns = "from-3-to-4"
+	namespace(t, ns, "privileged")
+	helms[0].must(t, "", "install", "podvet", chartDir, "--namespace", ns)
+	writeAsPodvet(t, ns)
+	helms[1].must(t, "policy: {mode: audit}", "upgrade", "podvet", chartDir, "--namespace", ns)
+	wantKept(t, ns)
+	if got := policyText(t, ns); !strings.Contains(got, "mode: audit") {
+		t.Errorf("after the upgrade the policy is\n%s", got)
+	}
+	helms[1].must(t, "", "uninstall", "podvet", "--namespace", ns)
+}
+
 // clusterObjects are the objects of the cluster that a release could leave behind, with their finalizers.
 func clusterObjects(t *testing.T) string {
 	t.Helper()

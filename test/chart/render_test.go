@@ -360,6 +360,27 @@ func TestNotes(t *testing.T) {
 	}
 }
 
+// TestDependency: a parent chart hands down keys of its own, which the strict schema must bear.
+func TestDependency(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	chart := "{apiVersion: v2, name: parent, version: 1.0.0, dependencies: [{name: podvet, version: 0.1.0, condition: podvet.enabled}]}"
+	if err := os.WriteFile(filepath.Join(dir, "Chart.yaml"), []byte(chart), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(dir, "charts", "podvet"), os.DirFS(chartDir)); err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range helms {
+		for enabled, want := range map[string]bool{"true": true, "false": false} {
+			out := h.must(t, "{global: {region: eu}, podvet: {enabled: "+enabled+", replicas: 3}}", "template", "podvet", dir, kubernetesVersion)
+			if got := strings.Contains(out, "replicas: 3\n"); got != want {
+				t.Errorf("helm %s, enabled %s: rendered is %v", h.version, enabled, got)
+			}
+		}
+	}
+}
+
 // TestPackage: the chart as it is published holds what it needs and nothing else.
 func TestPackage(t *testing.T) {
 	t.Parallel()
