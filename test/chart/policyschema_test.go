@@ -24,22 +24,23 @@ func policySchema() map[string]any {
 			"fixes":              map[string]any{"type": "boolean"},
 			"workloads":          map[string]any{"enum": []any{"off", "warn", "deny", false}},
 			"injectedContainers": texts,
+			"allowPodExemptions": map[string]any{"type": "boolean"},
 			"rules":              ruleSettings(),
 		}
 	}
-	scope := settings()
-	scope["name"] = map[string]any{"type": "string", "minLength": 1}
-	scope["match"] = closed(nil, map[string]any{
-		"namespaces": texts, "kinds": texts,
+	selection := closed(nil, map[string]any{
+		"namespaces": texts, "kinds": texts, "containers": texts, "images": texts,
 		"namespaceSelector": map[string]any{"$ref": "#/definitions/labelSelector"},
 		"podSelector":       map[string]any{"$ref": "#/definitions/labelSelector"},
 	})
+	scope := settings()
+	scope["name"] = map[string]any{"type": "string", "minLength": 1}
+	scope["match"] = selection
 	document := settings()
-	document["allowPodExemptions"] = map[string]any{"type": "boolean"}
-	document["scopes"] = map[string]any{"type": "array", "items": closed([]string{"match"}, scope)}
-	document["exemptions"] = map[string]any{"type": "array", "items": closed([]string{"rules", "match", "reason"}, map[string]any{
-		"rules":   map[string]any{"type": "array", "minItems": 1, "items": map[string]any{"enum": rules.IDs()}},
-		"match":   closed(nil, map[string]any{"namespaces": texts, "containers": texts, "images": texts}),
+	document["scopes"] = map[string]any{"type": "array", "items": closed(nil, scope)}
+	document["exemptions"] = map[string]any{"type": "array", "items": closed([]string{"rules", "reason"}, map[string]any{
+		"rules":   map[string]any{"type": "array", "minItems": 1, "items": map[string]any{"enum": append(rules.IDs(), "*")}},
+		"match":   selection,
 		"reason":  map[string]any{"type": "string", "minLength": 1},
 		"owner":   map[string]any{"type": "string"},
 		"expires": map[string]any{"type": "string", "pattern": `^[0-9]{4}-[0-9]{2}-[0-9]{2}$`},
