@@ -364,7 +364,7 @@ func TestNotes(t *testing.T) {
 func TestDependency(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	chart := "{apiVersion: v2, name: parent, version: 1.0.0, dependencies: [{name: podvet, version: 0.1.0, condition: podvet.enabled}]}"
+	chart := `{apiVersion: v2, name: parent, version: 1.0.0, dependencies: [{name: podvet, version: ">=0.0.0-0", condition: podvet.enabled}]}`
 	if err := os.WriteFile(filepath.Join(dir, "Chart.yaml"), []byte(chart), 0o600); err != nil {
 		t.Fatal(err)
 	}
