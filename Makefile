@@ -71,6 +71,7 @@ test: control-plane ## all tests but the longest
 	$(GO) test -parallel 8 -timeout 20m ./...
 	cd test/parity && $(GO) vet ./... && $(GO) test ./...
 	cd test/image && $(GO) vet ./... && $(GO) test -count=1 ./... # go sees no change of what it makes the image from
+	cd test/chart && $(GO) vet ./... && $(GO) test -timeout 20m ./...
 
 # What a machine needs from Debian for a node, in one place. It has to be there already where dpkg is not.
 .PHONY: node-packages
@@ -89,16 +90,18 @@ test-node: ## the tests on a real node, as root: the first build takes some 3 mi
 test-all: lint race ## what CI runs besides make test
 
 .PHONY: generate
-generate: ## write docs/rules, the policy's schema and the transcripts in the READMEs anew
+generate: ## write docs/rules, the schemas, the chart's table and the transcripts in the READMEs anew
 	$(GO) test ./rules/policy -run TestSchema -update
 	$(GO) test ./rules -run TestDocs -update
 	$(GO) test ./examples/send -run TestTranscripts -update
+	cd test/chart && $(GO) test -run TestGenerated -update .
 
 .PHONY: lint
 lint: ## golangci-lint, with the directions of imports
 	$(LINT) run ./...
 	cd test/image && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
 	cd test/node && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
+	cd test/chart && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
 
 .PHONY: race
 race: ## the concurrent packages under the race detector, which needs a C compiler

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/podvet/podvet/rules"
@@ -70,6 +71,8 @@ func schemaOf(t reflect.Type, name string) schema {
 		return schema{"type": "string", "format": "date", "pattern": `^\d{4}-\d{2}-\d{2}$`}
 	case *kindName:
 		return schema{"type": "string", "pattern": kindCharacters.String()}
+	case *corev1.RestartPolicy:
+		return schema{"type": "string", "enum": []corev1.RestartPolicy{corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever}}
 	case *map[string]ruleSetting:
 		return schema{"allOf": []schema{{"$ref": "#/definitions/rules"}}}
 	}

@@ -1,0 +1,270 @@
+package chart
+
+import (
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/promql/parser"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/yaml"
+
+	"github.com/podvet/podvet/test/e2e"
+)
+
+// inCluster are the metrics, with their labels in order, that podvet exposes beside a cluster. TestServes holds this
+// against what it does expose there.
+var inCluster = map[string][]string{
+	"podvet_policy_info":                            {"hash", "source"},
+	"podvet_policy_reload_total":                    {"result"},
+	"podvet_policy_last_success_timestamp_seconds":  nil,
+	"podvet_policy_expired_exemptions":              nil,
+	"podvet_certificate_expiry_timestamp_seconds":   nil,
+	"podvet_certificate_rotation_timestamp_seconds": nil,
+}
+
+// elsewhere are exposed only now and then, or in one mode: the CA's expiry, and namespaces looked up.
+var elsewhere = map[string][]string{
+	"podvet_ca_expiry_timestamp_seconds": {"ca"},
+	"podvet_namespace_lookups_total":     {"result"},
+}
+
+// target are the labels that Prometheus adds to what it scrapes.
+var target = []string{"instance", "job", "le"}
+
+// TestQueries: every query of the dashboard and the alerts is PromQL and asks for metrics and labels that are there.
+func TestQueries(t *testing.T) {
+	exposed := exposedMetrics(t)
+	queries := map[string]string{}
+	for name, query := range dashboardQueries(t) {
+		queries["dashboard: "+name] = query
+	}
+	for name, query := range alertQueries(t) {
+		queries["alert: "+name] = query
+	}
+	if len(queries) < 20 {
+		t.Fatalf("only %d queries were found", len(queries))
+	}
+	used := map[string]bool{}
+	for name, query := range queries {
+		// Grafana puts these in.
+		query = regexp.MustCompile(`\$__(rate_interval|range)`).ReplaceAllString(query, "5m")
+		expr, err := parser.NewParser(parser.Options{}).ParseExpr(query)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for metric, asked := range labelsByMetric(expr) {
+			used[metric] = true
+			known, ok := exposed[metric]
+			if !ok {
+				t.Errorf("%s asks for %s, which nothing exposes", name, metric)
+				continue
+			}
+			for _, label := range asked {
+				if !slices.Contains(known, label) && !slices.Contains(target, label) {
+					t.Errorf("%s asks for the label %s of %s, which has %v", name, label, metric, known)
+				}
+			}
+		}
+	}
+	for metric := range exposed {
+		base := strings.TrimSuffix(strings.TrimSuffix(metric, "_count"), "_sum")
+		if strings.HasPrefix(metric, "podvet_") && !used[metric] && !used[base+"_bucket"] {
+			t.Errorf("neither dashboard nor alerts use %s", metric)
+		}
+	}
+}
+
+// labelsByMetric are the labels that a query asks of each metric: in its selectors, and in each grouping above it.
+func labelsByMetric(expr parser.Expr) map[string][]string {
+	asked := map[string][]string{}
+	parser.Inspect(expr, func(node parser.Node, path []parser.Node) error {
+		selector, is := node.(*parser.VectorSelector)
+		if !is {
+			return nil
+		}
+		var names []string
+		for _, matcher := range selector.LabelMatchers {
+			if matcher.Name != model.MetricNameLabel {
+				names = append(names, matcher.Name)
+			}
+		}
+		for _, above := range path {
+			switch above := above.(type) {
+			case *parser.AggregateExpr:
+				if !above.Without {
+					names = append(names, above.Grouping...)
+				}
+			case *parser.BinaryExpr:
+				if above.VectorMatching != nil && above.VectorMatching.On {
+					names = append(names, above.VectorMatching.MatchingLabels...)
+				}
+			}
+		}
+		asked[selector.Name] = append(asked[selector.Name], names...)
+		return nil
+	})
+	return asked
+}
+
+func dashboardQueries(t *testing.T) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(chartDir, "files", "dashboard.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dashboard struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr, LegendFormat string }
+		}
+	}
+	if err := json.Unmarshal(text, &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	queries := map[string]string{}
+	for _, panel := range dashboard.Panels {
+		for _, target := range panel.Targets {
+			queries[panel.Title+" "+target.LegendFormat] = target.Expr
+		}
+	}
+	return queries
+}
+
+// alertQueries are those of the PrometheusRule as Helm renders it.
+func alertQueries(t *testing.T) map[string]string {
+	t.Helper()
+	var rule monitoringv1.PrometheusRule
+	text := manifest(t, find(t, objects(t, helms[1].render(t, "vet", combinations["everything"])), "PrometheusRule", "podvet"))
+	if err := yaml.UnmarshalStrict([]byte(text), &rule); err != nil {
+		t.Fatal(err)
+	}
+	queries := map[string]string{}
+	for _, group := range rule.Spec.Groups {
+		for _, alert := range group.Rules {
+			if alert.Annotations["summary"] == "" || alert.Annotations["description"] == "" || alert.Labels["severity"] == "" {
+				t.Errorf("the alert %s lacks a summary, a description or a severity", alert.Alert)
+			}
+			queries[alert.Alert] = alert.Expr.String()
+		}
+	}
+	return queries
+}
+
+// exposedMetrics are the series and their labels that podvet and the API server really expose, once each has had
+// something to count.
+func exposedMetrics(t *testing.T) map[string][]string {
+	t.Helper()
+	podvet, err := e2e.Serve(t.Context(), binary, t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { podvet.Stop() })
+	namespace(t, "metrics", "privileged")
+	for name, registration := range map[string]e2e.Registration{
+		"vetted": {URL: podvet.URL, CA: podvet.CA, FailurePolicy: "Ignore", Timeout: 10},
+		// Nothing listens there: the API server counts these.
+		"open":   {URL: "https://127.0.0.1:1", CA: podvet.CA, FailurePolicy: "Ignore", Timeout: 1},
+		"closed": {URL: "https://127.0.0.1:1", CA: podvet.CA, FailurePolicy: "Fail", Timeout: 1},
+	} {
+		registration.Name, registration.Selector = "metrics-"+name, "metrics-"+name
+		if err := e2e.Register(t.Context(), api, registration); err != nil {
+			t.Fatal(err)
+		}
+		mustKubectl(t, "", "label", "namespace", "metrics", "podvet-test=metrics-"+name, "--overwrite")
+		await(t, "a count of "+name, func() bool {
+			out, err := kubectl(t, reviewed, "create", "-n", "metrics", "-f", "-")
+			switch name {
+			case "vetted":
+				return err == nil && podvet.Reviews() > 0
+			case "open":
+				return err == nil && strings.Contains(apiServerMetrics(t), "apiserver_admission_webhook_fail_open_count{")
+			}
+			return strings.Contains(out, "failed calling webhook")
+		})
+		mustKubectl(t, "", "delete", "mutatingwebhookconfiguration,validatingwebhookconfiguration", registration.Name)
+	}
+
+	exposed := map[string][]string{}
+	own := scrape(t, podvet.Metrics)
+	read(t, own, exposed)
+	for _, known := range []map[string][]string{inCluster, elsewhere} {
+		maps.Copy(exposed, known)
+	}
+	read(t, apiServerMetrics(t), exposed)
+	return exposed
+}
+
+// reviewed is a pod with something to fix and something to find.
+const reviewed = `{apiVersion: v1, kind: Pod, metadata: {generateName: m-}, spec: {containers: [
+  {name: a, image: i, ports: [{containerPort: 80}], livenessProbe: {tcpSocket: {port: 80}}, readinessProbe: {tcpSocket: {port: 80}, failureThreshold: 1}},
+  {name: b, image: i, ports: [{containerPort: 81}]}]}}`
+
+func scrape(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func apiServerMetrics(t *testing.T) string {
+	t.Helper()
+	client, err := rest.HTTPClientFor(api.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.Get(api.Config.Host + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// read adds the series of a scrape, with the labels they have.
+func read(t *testing.T, text string, into map[string][]string) {
+	t.Helper()
+	format := expfmt.NewTextParser(model.LegacyValidation)
+	families, err := format.TextToMetricFamilies(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, family := range families {
+		var names []string
+		for _, metric := range family.GetMetric() {
+			for _, pair := range metric.GetLabel() {
+				names = append(names, pair.GetName())
+			}
+		}
+		series := []string{name}
+		if family.GetType() == dto.MetricType_HISTOGRAM {
+			series = []string{name + "_bucket", name + "_count", name + "_sum"}
+		}
+		for _, s := range series {
+			into[s] = names
+		}
+	}
+}

@@ -1,0 +1,281 @@
+package chart
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/podvet/podvet/certs"
+	"github.com/podvet/podvet/test/cluster"
+)
+
+// The API server records what podvet's ServiceAccounts ask of it.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+rules:
+- {level: Metadata, userGroups: ["system:serviceaccounts"]}
+- {level: None}
+`
+
+// TestServes runs podvet with the arguments of the chart's container and the ServiceAccount's rights, beside the
+// installed chart: the flags are known, the rights suffice and none is too many, the metrics are there, and an
+// upgrade keeps what podvet wrote.
+func TestServes(t *testing.T) {
+	for _, h := range helms {
+		for _, mode := range []string{"existingSecret", "selfManaged"} {
+			t.Run(mode+"-"+h.version, func(t *testing.T) { testServes(t, h, mode) })
+		}
+	}
+}
+
+func testServes(t *testing.T, h helm, mode string) {
+	ns := "serve-" + strings.ToLower(mode) + "-" + h.version
+	values := func(policy string) string {
+		return "{webhooks: {timeoutSeconds: 1}, certificates: {mode: " + mode + ", existingSecret: {name: webhook-tls}}, policy: " + policy + "}"
+	}
+	namespace(t, ns, "restricted")
+	h.must(t, values("{}"), "install", "podvet", chartDir, "--namespace", ns)
+	t.Cleanup(func() { _ = h.command(t, "", "uninstall", "podvet", "--namespace", ns, "--ignore-not-found").Run() })
+	p := serve(t, ns)
+	await(t, "podvet to be ready; its log is "+p.log, func() bool { return p.ready(t) })
+
+	exposed := map[string][]string{}
+	read(t, scrape(t, p.metrics), exposed)
+	for metric, labels := range inCluster {
+		if got, ok := exposed[metric]; !ok {
+			t.Errorf("%s is not exposed", metric)
+		} else if !slices.Equal(slices.Sorted(slices.Values(got)), labels) {
+			t.Errorf("%s has the labels %v, want %v", metric, got, labels)
+		}
+	}
+
+	// One that the schema lets through: it knows nothing of what belongs together.
+	h.must(t, values("{rules: {no-readiness-probe: {fix: true}}}"), "upgrade", "podvet", chartDir, "--namespace", ns)
+	await(t, "a bad policy to be noticed; podvet's log is "+p.log, func() bool {
+		return strings.Contains(scrape(t, p.metrics), `podvet_policy_reload_total{result="bad"}`) && len(list(t, "events", "-n", ns, "--field-selector=involvedObject.name=podvet-policy")) > 0
+	})
+	h.must(t, values("{mode: enforce}"), "upgrade", "podvet", chartDir, "--namespace", ns)
+	await(t, "the last good policy to be kept; podvet's log is "+p.log, func() bool {
+		kept := mustKubectl(t, "", "get", "configmap", "podvet-policy-last-good", "-n", ns, "-o", `jsonpath={.data.policy\.yaml}`)
+		return strings.Contains(kept, "mode: enforce")
+	})
+	p.review(t, "a-namespace-that-is-not-there")
+
+	granted := grantedTo(t, ns)
+	used := usedBy(t, ns)
+	for _, right := range granted {
+		// An informer lists only where the API server does not stream what is there to a watch.
+		watch := strings.Replace(right, "list ", "watch ", 1)
+		if !slices.Contains(used, right) && !slices.Contains(used, watch) {
+			t.Errorf("podvet may %s and never does", right)
+		}
+	}
+	for _, right := range used {
+		if strings.HasPrefix(right, "forbidden: ") {
+			t.Error(right)
+		}
+	}
+
+	h.must(t, "", "rollback", "podvet", "1", "--namespace", ns)
+	h.must(t, "", "uninstall", "podvet", "--namespace", ns)
+	if left := list(t, "configmaps,secrets,roles,rolebindings", "-n", ns, "--field-selector=metadata.name!=kube-root-ca.crt"); len(left) > 0 {
+		t.Errorf("beside a running podvet, uninstall leaves %v", left)
+	}
+	if err := p.stop(); err != nil {
+		log, _ := os.ReadFile(p.log)
+		t.Errorf("podvet ended with %v:\n%s", err, log)
+	}
+}
+
+// A server is podvet as the chart's container runs it, but for its ports.
+type server struct {
+	cmd                  *exec.Cmd
+	port                 int
+	health, metrics, log string
+}
+
+func serve(t *testing.T, ns string) *server {
+	t.Helper()
+	var deployment struct {
+		Spec struct{ Template struct{ Spec corev1.PodSpec } }
+	}
+	if err := json.Unmarshal([]byte(mustKubectl(t, "", "get", "deployment", "podvet", "-n", ns, "-o", "json")), &deployment); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := certs.Local(dir, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	port, health, metrics := freePort(t), freePort(t), freePort(t)
+	args := deployment.Spec.Template.Spec.Containers[0].Args
+	for i, arg := range args {
+		switch flag, _, _ := strings.Cut(arg, "="); flag {
+		case "--port":
+			args[i] = flag + "=" + strconv.Itoa(port)
+		case "--health-address":
+			args[i] = fmt.Sprintf("%s=127.0.0.1:%d", flag, health)
+		case "--metrics-address":
+			args[i] = fmt.Sprintf("%s=127.0.0.1:%d", flag, metrics)
+		case "--shutdown-delay":
+			args[i] = flag + "=0s"
+		case "--cert-dir":
+			args[i] = flag + "=" + dir
+		}
+	}
+	s := &server{port: port, log: filepath.Join(dir, "log"),
+		health: fmt.Sprintf("http://127.0.0.1:%d", health), metrics: fmt.Sprintf("http://127.0.0.1:%d/metrics", metrics)}
+	log, err := os.Create(s.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	s.cmd = exec.Command(binary, args...)
+	s.cmd.Env = []string{"KUBECONFIG=" + kubeconfigOf(t, ns), "HOME=" + dir}
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	if err := cluster.StartChild(s.cmd); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.cmd.Process.Kill() })
+	return s
+}
+
+func (s *server) stop() error {
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	return s.cmd.Wait()
+}
+
+func (s *server) ready(t *testing.T) bool {
+	t.Helper()
+	if err := s.cmd.Process.Signal(syscall.Signal(0)); err != nil || strings.Contains(processState(s.cmd.Process.Pid), "Z") {
+		log, _ := os.ReadFile(s.log)
+		t.Fatalf("podvet %s ended:\n%s", strings.Join(s.cmd.Args[1:], " "), log)
+	}
+	resp, err := http.Get(s.health + "/readyz")
+	if err != nil {
+		return false
+	}
+	resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
+// processState is Z for a program that has ended and was not waited for.
+func processState(pid int) string {
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := bytes.Cut(stat, []byte(") "))
+	return string(rest[:min(1, len(rest))])
+}
+
+// review has podvet judge a pod in a namespace.
+func (s *server) review(t *testing.T, ns string) {
+	t.Helper()
+	body := fmt.Sprintf(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"1","kind":{"group":"","version":"v1","kind":"Pod"},
+		"resource":{"group":"","version":"v1","resource":"pods"},"operation":"CREATE","namespace":%q,"userInfo":{},
+		"object":{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"restartPolicy":"Always","containers":[{"name":"c","image":"i"}]}}}}`, ns)
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	resp, err := client.Post(fmt.Sprintf("https://127.0.0.1:%d/validate", s.port), "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if answer, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK || !bytes.Contains(answer, []byte(`"allowed":true`)) {
+		t.Errorf("the review is answered with %s %s", resp.Status, answer)
+	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// kubeconfigOf is for podvet's ServiceAccount.
+func kubeconfigOf(t *testing.T, ns string) string {
+	t.Helper()
+	token := strings.TrimSpace(mustKubectl(t, "", "create", "token", "podvet", "-n", ns))
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	config := fmt.Sprintf(`{apiVersion: v1, kind: Config, current-context: c,
+  contexts: [{name: c, context: {cluster: c, user: c}}],
+  clusters: [{name: c, cluster: {server: %q, certificate-authority-data: %s}}],
+  users: [{name: c, user: {token: %s}}]}`, api.Config.Host, base64.StdEncoding.EncodeToString(api.Config.CAData), token)
+	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// grantedTo are the rights of the chart's roles, each as "verb resource" or "verb resource/name".
+func grantedTo(t *testing.T, ns string) []string {
+	t.Helper()
+	var rules []rbacv1.PolicyRule
+	for _, args := range [][]string{{"clusterrole", "podvet"}, {"role", "podvet", "-n", ns}} {
+		var role rbacv1.Role
+		if err := yaml.Unmarshal([]byte(mustKubectl(t, "", append([]string{"get", "-o", "json"}, args...)...)), &role); err != nil {
+			t.Fatal(err)
+		}
+		rules = append(rules, role.Rules...)
+	}
+	var rights []string
+	for _, rule := range rules {
+		for _, verb := range rule.Verbs {
+			for _, resource := range rule.Resources {
+				if len(rule.ResourceNames) == 0 {
+					rights = append(rights, verb+" "+resource)
+				}
+				for _, name := range rule.ResourceNames {
+					rights = append(rights, verb+" "+resource+"/"+name)
+				}
+			}
+		}
+	}
+	return rights
+}
+
+// usedBy are the rights that the audit log has seen podvet use, with and without names.
+func usedBy(t *testing.T, ns string) []string {
+	t.Helper()
+	log, err := os.ReadFile(api.AuditLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rights []string
+	for line := range bytes.Lines(log) {
+		var event struct {
+			Verb           string
+			User           struct{ Username string }
+			ObjectRef      struct{ Resource, Name string }
+			ResponseStatus struct{ Code int }
+		}
+		if err := json.Unmarshal(line, &event); err != nil || event.User.Username != "system:serviceaccount:"+ns+":podvet" {
+			continue
+		}
+		named := event.Verb + " " + event.ObjectRef.Resource + "/" + event.ObjectRef.Name
+		if event.ResponseStatus.Code == http.StatusForbidden {
+			named = "forbidden: " + named
+		}
+		rights = append(rights, named, event.Verb+" "+event.ObjectRef.Resource)
+	}
+	slices.Sort(rights)
+	return slices.Compact(rights)
+}
