@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -77,7 +78,7 @@ func TestLargePolicyMemory(t *testing.T) {
 	p := largePolicy(t, false)
 	for i := range 10_000 {
 		s, _ := rules.SubjectOf(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: fmt.Sprintf("team-%d-x", i%5000), Name: "p",
-			Labels: map[string]string{"job-name": fmt.Sprint(i)}}})
+			Labels: map[string]string{"job-name": strconv.Itoa(i)}}})
 		if ruling := p.For(s, nil); ruling.Plan == nil {
 			t.Fatal("no plan")
 		}

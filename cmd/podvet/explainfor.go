@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -104,7 +105,7 @@ func writeExplanation(out io.Writer, file string, e *policy.Explanation, count m
 		}
 		finds := "-"
 		if n := count[r.Rule]; n > 0 {
-			finds = fmt.Sprint(n)
+			finds = strconv.Itoa(n)
 		}
 		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\n", r.Rule.ID, level, finds, r.FixBy.Value, by)
 		for _, x := range r.Exempt {

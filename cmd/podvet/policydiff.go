@@ -82,7 +82,7 @@ var effects = []struct {
 	{"denied", func(s *report.Subject) []string { return findingsAt(s, rules.Deny) }},
 	{"warned of", func(s *report.Subject) []string { return findingsAt(s, rules.Warn) }},
 	{"fixed", func(s *report.Subject) []string {
-		var list []string
+		list := make([]string, 0, len(s.Fixed))
 		for _, f := range s.Fixed {
 			list = append(list, f.Rule+"/"+f.Container)
 		}

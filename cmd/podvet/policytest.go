@@ -212,7 +212,7 @@ func (c policyCase) run(dir string, source policy.Source) ([]string, error) {
 }
 
 func findingWords(s *report.Subject) []string {
-	var words []string
+	words := make([]string, 0, len(s.Findings))
 	for _, f := range s.Findings {
 		words = append(words, f.Level.String()+" "+f.Rule+"/"+f.Container)
 	}

@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -116,11 +115,7 @@ func (a adviser) nowhere(m match, path string, namespaces map[string]map[string]
 
 // plainList says what was asked for.
 func plainList(m match, keys []string) string {
-	var words []string
-	for _, p := range m.Namespaces {
-		words = append(words, string(p))
-	}
-	text := strings.Join(words, ", ")
+	text := joinWords(m.Namespaces)
 	if slices.Contains(keys, "namespaceSelector") {
 		selector := compileSelector(m.NamespaceSelector, map[string]bool{}).String()
 		if text != "" {

@@ -73,7 +73,7 @@ type scopeView struct {
 }
 
 func (p *Policy) scopeView(i int) scopeView {
-	effective := p.doc.settings.with(p.doc.Scopes[i].settings)
+	effective := p.doc.with(p.doc.Scopes[i].settings)
 	return scopeView{i, p.doc.Scopes[i].Match, effective, p.settings(effective, []int{i})}
 }
 
@@ -197,9 +197,9 @@ func joinWords[T ~string](list []T) string {
 
 // exemptionWords is each exemption in a sentence.
 func (p *Policy) exemptionWords() []string {
-	var all []string
+	all := make([]string, 0, len(p.doc.Exemptions))
 	for _, e := range p.doc.Exemptions {
-		text := joinWords(e.Rules) + " for " + e.Match.match.words()
+		text := joinWords(e.Rules) + " for " + e.Match.words()
 		if len(e.Match.Containers) > 0 {
 			text += ", containers " + joinWords(e.Match.Containers)
 		}

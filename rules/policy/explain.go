@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -71,8 +72,8 @@ func (e *explainer) explain(namespaceLabels map[string]string, exemptions []int)
 	}
 	out.Keys = []Decided{
 		e.lastSaying("profile", string(effective.Profile)), mode,
-		e.lastSaying("fixes", fmt.Sprint(*effective.Fixes)), e.lastSaying("workloads", string(effective.Workloads)),
-		e.lastSaying("allowPodExemptions", fmt.Sprint(*effective.AllowPodExemptions)),
+		e.lastSaying("fixes", strconv.FormatBool(*effective.Fixes)), e.lastSaying("workloads", string(effective.Workloads)),
+		e.lastSaying("allowPodExemptions", strconv.FormatBool(*effective.AllowPodExemptions)),
 	}
 	settings := e.settings(effective, e.scopes)
 	var own *rules.Exemption

@@ -297,7 +297,8 @@ func Read(file string, text []byte) (Source, error) {
 		Kind string    `yaml:"kind"`
 		Data yaml.Node `yaml:"data"`
 	}
-	if yaml.Unmarshal(text, &manifest) != nil || manifest.Kind != "ConfigMap" {
+	_ = yaml.Unmarshal(text, &manifest) // Load says what is wrong
+	if manifest.Kind != "ConfigMap" {
 		return Source{File: file, Text: text}, nil
 	}
 	for i := 0; i+1 < len(manifest.Data.Content); i += 2 {

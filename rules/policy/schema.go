@@ -106,7 +106,7 @@ func schemaOf(t reflect.Type, name string) schema {
 // structSchema gathers the fields of a struct, those of embedded ones included.
 func structSchema(t reflect.Type, properties schema, required *[]string) {
 	described := map[string]string{}
-	if documented, ok := reflect.New(t).Interface().(interface{ SwaggerDoc() map[string]string }); ok {
+	if documented, ok := reflect.TypeAssert[interface{ SwaggerDoc() map[string]string }](reflect.New(t)); ok {
 		described = documented.SwaggerDoc() // Kubernetes' own words
 	}
 	for field := range t.Fields() {

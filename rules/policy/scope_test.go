@@ -222,10 +222,11 @@ func TestPodExemptionNotes(t *testing.T) {
 
 // TestExpiry: whoever holds a policy is told when to compile it again.
 func TestExpiry(t *testing.T) {
-	text := "exemptions:\n"
-	for _, day := range []string{"2027-03-01", "2027-02-01", "2027-02-02"} {
-		text += "- {rules: [bare-pod], reason: r, expires: " + day + "}\n"
-	}
+	const text = `exemptions:
+- {rules: [bare-pod], reason: r, expires: 2027-03-01}
+- {rules: [bare-pod], reason: r, expires: 2027-02-01}
+- {rules: [bare-pod], reason: r, expires: 2027-02-02}
+`
 	for _, c := range []struct {
 		now, until string
 		expired    int

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -64,10 +65,8 @@ var kinds = []string{"Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSe
 var kindCharacters = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`)
 
 func (k kindName) problem() string {
-	for _, known := range kinds {
-		if string(k) == known {
-			return ""
-		}
+	if slices.Contains(kinds, string(k)) {
+		return ""
 	}
 	meant := DidYouMean(string(k), kinds)
 	if meant == "" && kindCharacters.MatchString(string(k)) {

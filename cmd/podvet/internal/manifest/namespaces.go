@@ -59,7 +59,7 @@ type ReadOnce struct {
 
 // Rewind makes all of them start over.
 func (r *ReadOnce) Rewind() error {
-	err := r.kept.rewind()
+	err := r.rewind()
 	for name, pipe := range r.pipes {
 		if failed := pipe.rewind(); failed != nil {
 			err = fmt.Errorf("%s: %w", name, failed)
@@ -68,6 +68,7 @@ func (r *ReadOnce) Rewind() error {
 	return err
 }
 
+// Close lets go of what was kept.
 func (r *ReadOnce) Close() error {
 	err := r.kept.Close()
 	for _, pipe := range r.pipes {
