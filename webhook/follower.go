@@ -60,18 +60,15 @@ func (f *follower) poke() {
 
 func (f *follower) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		next := f.follow(ctx)
-		timer := time.NewTimer(time.Until(next))
-		if next.IsZero() {
-			timer.Stop()
+		var later <-chan time.Time
+		if next := f.follow(ctx); !next.IsZero() {
+			later = time.After(time.Until(next))
 		}
 		select {
 		case <-ctx.Done():
-			return
 		case <-f.changed:
-		case <-timer.C:
+		case <-later:
 		}
-		timer.Stop()
 	}
 }
 

@@ -278,6 +278,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add(string(policy.DefaultText))
 	f.Add(header + "rules:\n  no-readiness-probe: {fix: true, params: {template: {portName: http, probe: {httpGet: {port: http}}}}}\n")
 	f.Add(header + "injectedContainers: &a [*a]\n")
+	f.Add(allKeys)
 	f.Add(header + "rules: {no-readiness-probe: &a {fix: true}, no-liveness-probe: *a, bare-pod: *a}\n")
 	f.Add(header + "rules: {<<: {bare-pod: {level: off}}}\n")
 	f.Fuzz(func(t *testing.T, text string) {
