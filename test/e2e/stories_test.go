@@ -237,7 +237,7 @@ func TestControllers(t *testing.T) {
 			if stdout != name+".apps/"+name+" created\n" || len(warnings(stderr)) > 0 {
 				t.Errorf("%q %q", stdout, stderr)
 			}
-			made := controllersPod(t, ns, name, 30*time.Second)
+			made := controllersPod(t, ns, name, 2*time.Minute)
 			wasFixed(t, made)
 			workload := get[appsv1.Deployment](t, ns, name, name) // the three have the same shape as far as this goes
 			if c := workload.Spec.Template.Spec.Containers[0]; c.StartupProbe != nil || *workload.Spec.Template.Spec.TerminationGracePeriodSeconds != 30 {
