@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -238,7 +239,7 @@ func TestPoliciesAtAdmission(t *testing.T) {
 	} {
 		review := fmt.Sprintf(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"1","operation":"CREATE","namespace":%q,"kind":{%s},"object":%s}}`,
 			c.namespace, c.kind, c.object)
-		request := httptest.NewRequest("POST", c.endpoint, strings.NewReader(review))
+		request := httptest.NewRequest(http.MethodPost, c.endpoint, strings.NewReader(review))
 		request.Header.Set("Content-Type", "application/json")
 		recorder := httptest.NewRecorder()
 		webhook.NewHandler(publishedAs(t, c.policy), 0, slog.New(slog.DiscardHandler)).ServeHTTP(recorder, request)
@@ -304,13 +305,27 @@ func TestPolicyGuide(t *testing.T) {
 	if blocks < 2 {
 		t.Errorf("only %d policies", blocks)
 	}
+	// worker.yaml, which its second case names, is the object of the first.
+	test, err := os.ReadFile(filepath.Join(dir, "test.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases policyTest
+	if err := policy.Decode("test.yaml", test, policyTestKind, &cases); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "worker.yaml"), []byte(cases.Cases[0].Objects), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	run := testRun{out: t.Output()}
 	if err := run.file(filepath.Join(dir, "test.yaml")); err != nil || run.failed > 0 || run.passed < 2 {
 		t.Errorf("the cases: %d passed, %d failed, %v", run.passed, run.failed, err)
 	}
 	var schema struct {
 		Properties map[string]struct {
-			Items struct{ Properties map[string]any }
+			Items struct {
+				Properties map[string]struct{ Properties map[string]any }
+			}
 		}
 	}
 	if err := sigsyaml.Unmarshal(policy.Schema(), &schema); err != nil {
@@ -319,11 +334,14 @@ func TestPolicyGuide(t *testing.T) {
 	keys := map[string]bool{}
 	for key, property := range schema.Properties {
 		keys[key] = true
-		for key := range property.Items.Properties {
+		for key, property := range property.Items.Properties {
 			keys[key] = true
+			for key := range property.Properties { // of a match
+				keys[key] = true
+			}
 		}
 	}
-	if len(keys) < 15 {
+	if len(keys) < 20 {
 		t.Errorf("only the keys %v", keys)
 	}
 	for key := range keys {
