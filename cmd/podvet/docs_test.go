@@ -10,11 +10,15 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestDocumentedCommands: every podvet command that the READMEs and the pre-commit hooks name exists, with its flags.
+// TestDocumentedCommands: every podvet command that the READMEs, the guides and the pre-commit hooks name exists, with its flags.
 func TestDocumentedCommands(t *testing.T) {
 	t.Chdir("../..")
 	var lines []string
-	for _, file := range []string{"README.md", "README.ko.md", "CONTRIBUTING.md"} {
+	guides, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append(guides, "README.md", "README.ko.md", "CONTRIBUTING.md", "docs/policies/README.md") {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -66,7 +70,7 @@ func TestLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range append(files, more...) {
+	for _, file := range append(append(files, more...), "docs/policies/README.md") {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -56,7 +56,7 @@ func (f *findings) add(one item) {
 		f.problems.add(report.Problem{File: p.File, Line: p.Line, Text: p.Text})
 	}
 	switch {
-	case one.self.kind == "":
+	case !one.counted:
 		return
 	case one.subject == nil:
 		f.summary.PassedOver++

@@ -150,8 +150,21 @@ func (f *fixer) finish() {
 		}
 		return
 	}
-	for _, one := range f.files {
-		if err := f.put(one); err != nil {
+	ready, err := f.prepare()
+	defer func() {
+		for _, r := range ready {
+			r.forget()
+		}
+	}()
+	if err != nil {
+		return
+	}
+	for i, one := range f.files {
+		put := f.put
+		if ready[i] != nil {
+			put = func(fixable) error { return ready[i].replace() }
+		}
+		if err := put(one); err != nil {
 			f.problem(manifest.Problem{File: manifest.Name(one.name), Text: err.Error()})
 			continue
 		}
@@ -166,17 +179,46 @@ func (f *fixer) finish() {
 	}
 }
 
-// put prints the fixed text, or the change, or writes the file.
+// prepare writes the new texts beside the files, for all of them before one is replaced: a full disk or a folder
+// without permission leaves everything as it was. An entry is nil for what is printed.
+func (f *fixer) prepare() ([]*replacement, error) {
+	ready := make([]*replacement, len(f.files))
+	for i, one := range f.files {
+		if !f.write || one.name == manifest.Stdin {
+			continue
+		}
+		text, err := f.textOf(one)
+		if err == nil {
+			ready[i], err = newReplacement(one, f.seed, manifest.Splice(text, one.edits))
+		}
+		if err != nil {
+			f.problem(manifest.Problem{File: manifest.Name(one.name), Text: err.Error() + ": no file is written"})
+			return ready, err
+		}
+	}
+	return ready, nil
+}
+
+// textOf is the text that was looked at.
+func (f *fixer) textOf(one fixable) ([]byte, error) {
+	if one.once {
+		return one.text, nil
+	}
+	text, err := os.ReadFile(one.name)
+	if err != nil {
+		return nil, fmt.Errorf("cannot be read: %w", err)
+	}
+	if maphash.Bytes(f.seed, text) != one.sum {
+		return nil, errChanged
+	}
+	return text, nil
+}
+
+// put prints the fixed text, or the change.
 func (f *fixer) put(one fixable) error {
-	text := one.text
-	if !one.once {
-		var err error
-		if text, err = os.ReadFile(one.name); err != nil {
-			return fmt.Errorf("cannot be read: %w", err)
-		}
-		if maphash.Bytes(f.seed, text) != one.sum {
-			return errChanged
-		}
+	text, err := f.textOf(one)
+	if err != nil {
+		return err
 	}
 	if f.diff {
 		return writeDiff(f.out, relative(manifest.Name(one.name)), text, one.edits)
@@ -185,25 +227,26 @@ func (f *fixer) put(one fixable) error {
 	if len(one.edits) > 0 {
 		fixed = manifest.Splice(text, one.edits)
 	}
-	if f.write && one.name != manifest.Stdin {
-		return replace(one.name, text, fixed)
-	}
 	between := ""
 	if f.printed && !f.newline {
 		between = "\n"
 	}
-	if f.printed && !bytes.HasPrefix(fixed, []byte("---")) {
+	switch start := bytes.TrimPrefix(fixed, []byte("\uFEFF")); {
+	case !f.printed || bytes.HasPrefix(start, []byte("---")):
+	case bytes.HasPrefix(start, []byte("%")): // directives stand after the end of a document
+		between += "...\n"
+	default:
 		between += "---\n"
 	}
 	f.printed, f.newline = true, bytes.HasSuffix(fixed, []byte("\n"))
 	if _, err := io.WriteString(f.out, between); err != nil {
 		return err
 	}
-	_, err := f.out.Write(fixed)
+	_, err = f.out.Write(fixed)
 	return err
 }
 
-var errChanged = errors.New("has changed while it was read: nothing is written, run podvet fix again")
+var errChanged = errors.New("has changed while it was read: run podvet fix again")
 
 // relative is the name from here on, where it is below: patch takes no other from a diff.
 func relative(name string) string {
@@ -215,32 +258,47 @@ func relative(name string) string {
 	return name
 }
 
-// replace writes a file in one step, with its mode kept: a reader sees the old text or the new one.
-func replace(name string, was, fixed []byte) error {
-	target, err := filepath.EvalSymlinks(name) // the file itself, not the link to it
+// replacement is a file's new text, written beside it.
+type replacement struct {
+	target, temp string
+	seed         maphash.Seed
+	sum          uint64 // of the text that it replaces
+}
+
+func newReplacement(one fixable, seed maphash.Seed, fixed []byte) (*replacement, error) {
+	target, err := filepath.EvalSymlinks(one.name) // the file itself, not the link to it
 	if err != nil {
-		return err
+		return nil, err
 	}
 	info, err := os.Stat(target)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	temp, err := os.CreateTemp(filepath.Dir(target), ".podvet-*")
 	if err != nil {
-		return fmt.Errorf("cannot be written: %w", err)
+		return nil, fmt.Errorf("cannot be written: %w", err)
 	}
-	defer func() { _ = os.Remove(temp.Name()) }() // gone already when all went well
-	if _, err := temp.Write(fixed); err != nil {
-		return fmt.Errorf("cannot be written: %w", err)
+	r := &replacement{target, temp.Name(), seed, one.sum}
+	_, err = temp.Write(fixed)
+	err = errors.Join(err, temp.Chmod(info.Mode()), temp.Close())
+	if err != nil {
+		r.forget()
+		return nil, fmt.Errorf("cannot be written: %w", err)
 	}
-	if err := temp.Chmod(info.Mode()); err != nil {
-		return fmt.Errorf("cannot be written: %w", err)
-	}
-	if err := temp.Close(); err != nil {
-		return fmt.Errorf("cannot be written: %w", err)
-	}
-	if now, err := os.ReadFile(target); err != nil || !bytes.Equal(now, was) {
+	return r, nil
+}
+
+// replace puts the new text in the file's place in one step: a reader sees the old text or the new one.
+func (r *replacement) replace() error {
+	if now, err := os.ReadFile(r.target); err != nil || maphash.Bytes(r.seed, now) != r.sum {
 		return errChanged
 	}
-	return os.Rename(temp.Name(), target)
+	return os.Rename(r.temp, r.target)
+}
+
+// forget removes the new text; it is gone already where it took its place.
+func (r *replacement) forget() {
+	if r != nil {
+		_ = os.Remove(r.temp)
+	}
 }

@@ -33,6 +33,7 @@ const (
 
 // item is what came of one document: a judged subject, an object to pass over, or a problem.
 type item struct {
+	counted  bool // an object that was read
 	self     ref
 	owners   []ref // of a controlled object, by the name of the reference and as a person names it
 	subject  *report.Subject
@@ -135,6 +136,7 @@ func judgeDocument(doc *manifest.Document, by judgement) item {
 	if doc.Broken {
 		return item{} // it stands for nobody: its pods are judged themselves
 	}
+	one.counted = true
 	if doc.Object == nil {
 		return one
 	}

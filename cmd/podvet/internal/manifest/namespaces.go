@@ -7,7 +7,8 @@ import (
 	"io"
 	"os"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -95,9 +96,10 @@ func (n Namespaces) add(c Chunk) {
 		}
 		labels := map[string]string{corev1.LabelMetadataName: doc.Name()}
 		if metadata := doc.effort.field(doc.root, "metadata"); metadata != nil {
-			if written := doc.effort.field(metadata, "labels"); written != nil && resolve(written).Kind == yaml.MappingNode {
-				for pairs := resolve(written).Content; len(pairs) > 0; pairs = pairs[2:] {
-					labels[resolve(pairs[0]).Value] = resolve(pairs[1]).Value
+			if written := doc.effort.field(metadata, "labels"); written != nil {
+				text := toJSON{effort: doc.effort} // merge keys and all
+				if text.append(written) == nil {
+					_ = json.Unmarshal(text.out, &labels, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) // what is no label is no label
 				}
 			}
 		}

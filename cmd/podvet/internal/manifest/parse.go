@@ -122,7 +122,15 @@ func (e *effort) eachWithin(n *yaml.Node, depth int, left *int, visit func(*yaml
 }
 
 func startsWithScalar(list *yaml.Node) bool {
-	return list.Kind == yaml.SequenceNode && len(list.Content) > 0 && resolve(list.Content[0]).Kind == yaml.ScalarNode
+	if list.Kind != yaml.SequenceNode {
+		return false
+	}
+	for _, item := range list.Content {
+		if item = resolve(item); item.Tag != "!!null" { // a template may leave an empty item
+			return item.Kind == yaml.ScalarNode
+		}
+	}
+	return false
 }
 
 // object reads one object.
@@ -189,6 +197,9 @@ func parseNodes(c Chunk) ([]*yaml.Node, *Problem) {
 		return roots, nil
 	}
 	line, reason := policy.SyntaxError(err)
+	if strings.Contains(reason, "tab character") {
+		line = tabLine(text, line)
+	}
 	line = c.Line - 1 + min(max(line, 1), bytes.Count(c.Text, []byte("\n"))+1) // the library may name a line after the last
 	switch {
 	case bytes.Contains(c.Text, []byte("{{")):
@@ -199,6 +210,18 @@ func parseNodes(c Chunk) ([]*yaml.Node, *Problem) {
 		reason = "text follows the end of the document: write --- on a line between documents"
 	}
 	return roots, &Problem{File: c.File, Line: line, Text: "is not YAML: " + reason}
+}
+
+// tabLine is the first line from about where the library says that is indented with a tab: it names the line before.
+func tabLine(text []byte, about int) int {
+	line := 0
+	for content := range bytes.Lines(text) {
+		line++
+		if indent := content[:len(content)-len(bytes.TrimLeft(content, " \t"))]; line >= about && bytes.IndexByte(indent, '\t') >= 0 {
+			return line
+		}
+	}
+	return about
 }
 
 func parseYAML(text []byte) (roots []*yaml.Node, err error) {

@@ -53,10 +53,12 @@ func Repair(file string, r io.Reader, planFor func(*rules.Subject) *rules.Plan, 
 
 func repairChunk(chunk Chunk, planFor func(*rules.Subject) *rules.Plan) (all []repair, problems []Problem) {
 	docs, problems := Parse(chunk)
+	seen := map[*yaml.Node]bool{}
 	for _, doc := range docs {
-		if doc.Object == nil {
+		if doc.Object == nil || seen[doc.root] { // an alias: it is the text of the one before
 			continue
 		}
+		seen[doc.root] = true
 		r, problem := doc.repair(planFor)
 		if problem != nil {
 			problems = append(problems, *problem)
@@ -321,7 +323,9 @@ func (d *Document) neighbour(parent *yaml.Node, key string) *yaml.Node {
 func (d *Document) aboveComments(start int, indent string) int {
 	for start > 0 {
 		above := bytes.LastIndexByte(d.chunk.Text[:start-1], '\n') + 1
-		if !bytes.HasPrefix(d.chunk.Text[above:start], []byte(indent+"#")) {
+		line := d.chunk.Text[above:start]
+		// A condition of a template, which may stand in a comment, must stay around what follows it.
+		if !bytes.HasPrefix(line, []byte(indent+"#")) || bytes.Contains(line, []byte("{{")) {
 			break
 		}
 		start = above

@@ -152,7 +152,8 @@ func (s *source) document(yield func(Chunk, error) bool) bool {
 	default:
 		goOn = yield(Chunk{}, tooLong(s.file, doc.Line))
 	}
-	for goOn && s.ahead == nil && len(s.piece(nil)) > 0 { // what could not be used
+	s.unread = nil // of what could not be used, and the rest of that:
+	for goOn && s.ahead == nil && len(s.piece(nil)) > 0 {
 	}
 	return goOn
 }
@@ -349,13 +350,21 @@ func (j *jsonSplitter) object() (goOn bool, err error) {
 	if _, err := j.ReadToken(); err != nil {
 		return true, err
 	}
-	isList := false
+	isList, kind := false, ""
 	for j.PeekKind() != '}' {
-		name, err := j.ReadToken()
+		token, err := j.ReadToken()
 		if err != nil {
 			return true, err
 		}
-		if name.String() != "items" || j.PeekKind() != '[' {
+		name := token.String()
+		if name == "kind" && j.PeekKind() == '"' {
+			if token, err = j.ReadToken(); err != nil {
+				return true, err
+			}
+			kind = token.String()
+			continue
+		}
+		if name != "items" || j.PeekKind() != '[' || kind != "" && !strings.HasSuffix(kind, "List") {
 			if err := j.SkipValue(); err != nil {
 				return true, err
 			}
@@ -364,14 +373,14 @@ func (j *jsonSplitter) object() (goOn bool, err error) {
 		if _, err := j.ReadToken(); err != nil {
 			return true, err
 		}
-		if kind := j.PeekKind(); kind == '{' || kind == ']' {
+		if first := j.PeekKind(); first == '{' || first == 'n' { // kubectl writes the kind last
 			isList = true
 			if goOn, err := j.list(); !goOn || err != nil {
 				return goOn, err
 			}
 			continue
 		}
-		for j.PeekKind() != ']' { // no List: some kind with a field of this name
+		for j.PeekKind() != ']' { // nothing, or no List: some kind with a field of this name
 			if err := j.SkipValue(); err != nil {
 				return true, err
 			}
@@ -383,7 +392,7 @@ func (j *jsonSplitter) object() (goOn bool, err error) {
 	if _, err := j.ReadToken(); err != nil {
 		return true, err
 	}
-	if isList {
+	if isList || strings.HasSuffix(kind, "List") {
 		j.cut()
 		return true, nil
 	}

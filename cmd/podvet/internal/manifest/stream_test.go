@@ -76,3 +76,25 @@ func TestRepairWritesInTheStyleThatIsRead(t *testing.T) {
 		}
 	}
 }
+
+// TestSplitBrokenLong: long JSON that is broken in the middle leaves nothing of itself to the documents after it.
+func TestSplitBrokenLong(t *testing.T) {
+	item := `{"kind": "ConfigMap", "data": {"a": "` + strings.Repeat("x", 2000) + `"}},`
+	broken := `{"kind": "List", "items": [` + strings.Repeat(item, 8700) + ` {"bad": tru!}, ` + strings.Repeat(item, 3000) + "0]}\n"
+	for _, after := range []string{"{\"kind\": \"After\"}\n", `{"items": [` + strings.Repeat(item, 8700) + "{\"kind\": \"After\"}]}\n"} {
+		var problems []string
+		last := ""
+		Split("f", strings.NewReader(broken+"---\n"+after+"---\nkind: Last\n"), func(c Chunk, err error) bool {
+			if err != nil {
+				problems = append(problems, err.Error())
+			}
+			if strings.Contains(string(c.Text), "After") || strings.Contains(string(c.Text), "Last") {
+				last += strings.TrimSpace(string(c.Text)) + ";"
+			}
+			return true
+		})
+		if len(problems) != 1 || !strings.HasPrefix(problems[0], "f:1: is not JSON: ") || last != "{\"kind\": \"After\"};---\nkind: Last;" {
+			t.Errorf("%q, problems %q", last, problems)
+		}
+	}
+}
