@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -29,7 +30,7 @@ func TestExpiryWhileServing(t *testing.T) {
 	handler := webhook.NewHandler(before, 0, slog.New(slog.DiscardHandler))
 	expired := func() bool {
 		w := httptest.NewRecorder()
-		handler.Metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		handler.Metrics().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		return strings.Contains(w.Body.String(), "podvet_policy_expired_exemptions 1\n")
 	}
 	if expired() {
