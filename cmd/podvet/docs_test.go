@@ -23,7 +23,7 @@ func TestDocumentedCommands(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, match := range regexp.MustCompile(`(?m)\bpodvet ((?:check|fix|serve|rules|explain|policy|version)\b[^|>#\n`+"`"+`]*)`).FindAllStringSubmatch(string(text), -1) {
+		for _, match := range regexp.MustCompile(`(?m)\bpodvet ((?:check|fix|serve|rules|explain|policy|doctor|version)\b[^|>#\n`+"`"+`]*)`).FindAllStringSubmatch(string(text), -1) {
 			lines = append(lines, match[1])
 		}
 	}

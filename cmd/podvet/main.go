@@ -91,6 +91,6 @@ func newRoot(name string) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w: %s --help lists the flags", err, cmd.CommandPath())
 	})
-	root.AddCommand(newCheck(), newFix(), untilSignal(newServe()), newExplain(), newRules(), newPolicy(), newVersion())
+	root.AddCommand(newCheck(), newFix(), untilSignal(newServe()), newExplain(), newRules(), newPolicy(), newDoctor(), newVersion())
 	return root
 }

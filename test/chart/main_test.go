@@ -72,7 +72,8 @@ func setUp(ctx context.Context, dir string) error {
 		return fmt.Errorf("building podvet: %w: %s", err, out)
 	}
 	var err error
-	api, err = cluster.Start(ctx, cluster.Options{AuditPolicy: auditPolicy})
+	// Webhooks are called at the endpoints of their Service: there is no kube-proxy that would lead to them.
+	api, err = cluster.Start(ctx, cluster.Options{AuditPolicy: auditPolicy, APIServerFlags: []string{"--enable-aggregator-routing=true"}})
 	return err
 }
 

@@ -108,11 +108,13 @@ func testServes(t *testing.T, h helm, mode string) {
 // A server is podvet as the chart's container runs it, but for its ports.
 type server struct {
 	cmd                  *exec.Cmd
-	port                 int
+	args                 []string
+	port, metricsPort    int
 	health, metrics, log string
 }
 
-func serve(t *testing.T, ns string) *server {
+// serve takes more flags, which win over those of the chart.
+func serve(t *testing.T, ns string, more ...string) *server {
 	t.Helper()
 	var deployment struct {
 		Spec struct{ Template struct{ Spec corev1.PodSpec } }
@@ -133,22 +135,22 @@ func serve(t *testing.T, ns string) *server {
 		case "--health-address":
 			args[i] = fmt.Sprintf("%s=127.0.0.1:%d", flag, health)
 		case "--metrics-address":
-			args[i] = fmt.Sprintf("%s=127.0.0.1:%d", flag, metrics)
+			args[i] = fmt.Sprintf("%s=:%d", flag, metrics)
 		case "--shutdown-delay":
 			args[i] = flag + "=0s"
 		case "--cert-dir":
 			args[i] = flag + "=" + dir
 		}
 	}
-	s := &server{port: port, log: filepath.Join(dir, "log"),
+	s := &server{args: args, port: port, metricsPort: metrics, log: filepath.Join(dir, "log"),
 		health: fmt.Sprintf("http://127.0.0.1:%d", health), metrics: fmt.Sprintf("http://127.0.0.1:%d/metrics", metrics)}
 	log, err := os.Create(s.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	s.cmd = exec.Command(binary, args...)
-	s.cmd.Env = []string{"KUBECONFIG=" + kubeconfigOf(t, ns), "HOME=" + dir}
+	s.cmd = exec.Command(binary, append(args, more...)...)
+	s.cmd.Env = []string{"KUBECONFIG=" + kubeconfigFor(t, ns, "podvet"), "HOME=" + dir}
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	if err := cluster.StartChild(s.cmd); err != nil {
 		t.Fatal(err)
@@ -210,10 +212,10 @@ func freePort(t *testing.T) int {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
-// kubeconfigOf is for podvet's ServiceAccount.
-func kubeconfigOf(t *testing.T, ns string) string {
+// kubeconfigFor is for a ServiceAccount.
+func kubeconfigFor(t *testing.T, ns, account string) string {
 	t.Helper()
-	token := strings.TrimSpace(mustKubectl(t, "", "create", "token", "podvet", "-n", ns))
+	token := strings.TrimSpace(mustKubectl(t, "", "create", "token", account, "-n", ns))
 	path := filepath.Join(t.TempDir(), "kubeconfig")
 	config := fmt.Sprintf(`{apiVersion: v1, kind: Config, current-context: c,
   contexts: [{name: c, context: {cluster: c, user: c}}],
