@@ -745,7 +745,7 @@ func (d *doctor) written(ctx context.Context, key string) (p *policy.Policy, mis
 	p, _, err = policy.LoadShared(webhook.PolicyKey, []byte(object.Data[webhook.PolicyKey]), time.Now())
 	if err != nil {
 		first, _, _ := strings.Cut(err.Error(), "\n")
-		return nil, first, false, nil //nolint:nilerr // it could be read, and that is what it says
+		return nil, first, false, nil
 	}
 	return p, "", false, nil
 }
@@ -783,7 +783,7 @@ func (d *doctor) checkReplicas(ctx context.Context) []finding {
 
 // listed is "a in pod x; b in pods y, z".
 func listed(by map[string][]string) string {
-	var list []string
+	list := make([]string, 0, len(by))
 	for _, key := range slices.Sorted(maps.Keys(by)) {
 		list = append(list, key+" in "+strings.Join(by[key], ", "))
 	}
