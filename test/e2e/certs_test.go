@@ -407,8 +407,14 @@ func (p *pause) wasHit() bool {
 
 // into makes a replica come by: each request to the API server is two steps, and each log line, of the library's too, is one.
 func (p *pause) into(o *certs.SelfManagedOptions) {
+	o.Config.Wrap(p.between())
+	o.Log = slog.New(&logSteps{o.Log.Handler(), p})
+}
+
+// between makes two steps of each request.
+func (p *pause) between() func(http.RoundTripper) http.RoundTripper {
 	counts, mu := map[string]int{}, sync.Mutex{}
-	o.Config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+	return func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(r *http.Request) (*http.Response, error) {
 			path := strings.Split(r.URL.Path, "/")
 			resource := path[len(path)-2]
@@ -427,8 +433,7 @@ func (p *pause) into(o *certs.SelfManagedOptions) {
 			p.at("after " + name)
 			return resp, err
 		})
-	})
-	o.Log = slog.New(&logSteps{o.Log.Handler(), p})
+	}
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
