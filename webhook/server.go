@@ -84,7 +84,8 @@ func (h *Handler) Serve(ctx context.Context, o ServeOptions) error {
 	if o.Started != nil {
 		go func() {
 			for serving.Err() == nil {
-				if server.StartedChecker()(nil) == nil {
+				// A handshake without a certificate would be logged, each time.
+				if _, err := o.Certificate.GetCertificate(nil); err == nil && server.StartedChecker()(nil) == nil {
 					o.Started()
 					return
 				}

@@ -122,7 +122,6 @@ func (s *site) vetted(t *testing.T, d *door) {
 	url := fmt.Sprintf(`url: "https://localhost:%d$1"`, d.port)
 	manifest := regexp.MustCompile(`service: \{[^}]*path: ([^}]*)\}`).ReplaceAllString(s.manifest(t, "testdata/configurations.yaml"), url)
 	manifest = strings.ReplaceAll(manifest, "failurePolicy: Ignore", "failurePolicy: Fail")
-	manifest = strings.ReplaceAll(manifest, "metadata: {", "metadata: {annotations: {cert-manager.io/inject-ca-from: "+s.namespace+"/podvet-tls}, ")
 	cmd := api.KubectlCommand(t.Context(), "replace", "-f", "-") // a server-side apply cannot turn a service into a url
 	cmd.Stdin = strings.NewReader(manifest)
 	if out, err := cmd.CombinedOutput(); err != nil {
