@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,14 +26,14 @@ func stopped(t *testing.T, p *os.Process) bool {
 	return strings.HasPrefix(state, "T")
 }
 
-// watched is a way to the API server that comes by a pause with each request and each answer.
-func watched(t *testing.T, p *pause) (address string) {
+// watched is a way to the API server, as podvet of the site, that comes by a pause with each request and each answer.
+func (s *site) watched(t *testing.T, p *pause) (address string) {
 	t.Helper()
 	target, err := url.Parse(api.Config.Host)
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport, err := rest.TransportFor(rest.AnonymousClientConfig(api.Config)) // podvet brings its token
+	transport, err := rest.TransportFor(s.options(api.Config).Config) // clients send no token over plain HTTP
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,32 +62,42 @@ func TestGateOfStoppedProcess(t *testing.T) {
 	} {
 		t.Run(strings.ReplaceAll(step, " ", "-"), func(t *testing.T) {
 			t.Parallel()
-			s, p := newSite(t, true), &pause{step: step}
-			a := s.selfManaged(t, policyNamespace(t, s.namespace, watched(t, p)))
-			b := s.selfManaged(t, policyNamespace(t, s.namespace, ""))
-			p.stop = func() { _ = a.Process.Signal(syscall.SIGSTOP) }
+			s := newSite(t, true)
+			var victim atomic.Pointer[Podvet] // whichever comes by first
+			var pauses []*pause
+			var replicas []*Podvet
+			for range 2 {
+				p := &pause{step: step}
+				r := s.selfManaged(t, policyNamespace(t, s.namespace, s.watched(t, p)))
+				p.stop = func() {
+					if victim.CompareAndSwap(nil, r) {
+						_ = r.Process.Signal(syscall.SIGSTOP)
+					}
+				}
+				pauses, replicas = append(pauses, p), append(replicas, r)
+			}
 			ca := s.storedCA(t)
-			c := s.call(t, handshake(a, b)...)
+			c := s.call(t, handshake(replicas...)...)
 			c.awaitServed(t, ca, 10*time.Second)
 			time.Sleep(lag)
-			p.arm()
-			// The other one may be first to publish, and nothing is left to do for this one: then once more.
-			for attempt := 1; !stopped(t, a.Process); attempt++ {
-				if attempt > 10 {
-					t.Fatal("the replica never came by this step")
-				}
-				logged := inUse(t, a)
-				s.setSecret(t, nil)
-				ca = s.rotated(t, ca, 25*time.Second)
-				Await(t.Context(), 9*time.Second, func() bool {
-					if inUse(t, a) > logged {
-						p.at("log certificate in use")
+			for _, p := range pauses {
+				p.arm()
+			}
+			s.setSecret(t, nil)
+			ca = s.rotated(t, ca, 25*time.Second)
+			if !Await(t.Context(), 30*time.Second, func() bool {
+				for i, r := range replicas {
+					if inUse(t, r) > 1 {
+						pauses[i].at("log certificate in use")
 					}
-					return stopped(t, a.Process)
-				})
+				}
+				v := victim.Load()
+				return v != nil && stopped(t, v.Process)
+			}) {
+				t.Fatal("no replica came by this step")
 			}
 			time.Sleep(10 * time.Second)
-			if err := a.Process.Signal(syscall.SIGCONT); err != nil {
+			if err := victim.Load().Process.Signal(syscall.SIGCONT); err != nil {
 				t.Fatal(err)
 			}
 			c.awaitServed(t, ca, 30*time.Second)

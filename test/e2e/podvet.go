@@ -72,6 +72,9 @@ func ServeInCluster(ctx context.Context, binary, dir, kubeconfig, policyConfigMa
 		"--cert-dir", filepath.Join(dir, "certs"), "--address", "127.0.0.1", "--shutdown-delay", "0s")
 }
 
+// startLimit is how long podvet may take until it serves.
+const startLimit = 2 * time.Minute
+
 func serve(ctx context.Context, binary, dir string, env []string, args ...string) (*Podvet, error) {
 	var ports [3]string // of reviews, metrics, health
 	for i := range ports {
@@ -97,6 +100,8 @@ func serve(ctx context.Context, binary, dir string, env []string, args ...string
 	if err := cluster.StartChild(cmd); err != nil {
 		return nil, err
 	}
+	limit := time.AfterFunc(startLimit, func() { _ = cmd.Process.Kill() })
+	defer limit.Stop()
 	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		_ = cmd.Wait()
 		said, _ := os.ReadFile(log.Name())
