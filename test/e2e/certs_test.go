@@ -306,7 +306,7 @@ func (c *caller) loop(ctx context.Context, r *server) {
 		for len(seen) > 1 && time.Since(seen[1].at) >= lag {
 			seen = seen[1:]
 		}
-		dial, cancel := context.WithTimeout(ctx, time.Second)
+		dial, cancel := context.WithTimeout(ctx, 5*time.Second) // a busy machine; a refusal comes at once
 		conn, err := dialer.DialContext(dial, "tcp", r.address)
 		cancel()
 		if ctx.Err() != nil {
