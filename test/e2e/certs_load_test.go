@@ -217,7 +217,7 @@ func (l *load) check(t *testing.T) {
 	if len(l.failed) > 0 {
 		t.Errorf("%d pods were not created, first: %s", len(l.failed), l.failed[0])
 	}
-	if l.created.Load() < 200 {
+	if l.created.Load() < 50 { // some thousands on a machine that has nothing else to do
 		t.Errorf("only %d pods were created", l.created.Load())
 	}
 }
