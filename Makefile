@@ -68,10 +68,15 @@ control-plane: ## build the control plane for tests, once: some 8 minutes on 2 c
 .PHONY: test
 test: control-plane ## all tests but the longest
 	$(GO) vet ./...
+	@cd test/certmanager && $(GO) build -o /dev/null . # two minutes the first time, which no test has to wait for
 	$(GO) test -parallel 8 -timeout 20m ./...
 	cd test/parity && $(GO) vet ./... && $(GO) test ./...
 	cd test/image && $(GO) vet ./... && $(GO) test -count=1 ./... # go sees no change of what it makes the image from
 	cd test/chart && $(GO) vet ./... && $(GO) test -timeout 20m ./...
+
+.PHONY: test-long
+test-long: control-plane ## the rotations and replacements of certificates and replicas in full number: some 15 minutes
+	$(GO) test -count=1 -timeout 40m ./test/e2e -run '^(TestRotationUnderLoad|TestCertManagerUnderLoad|TestRollingReplacement)$$' -long -v
 
 # What a machine needs from Debian for a node, in one place. It has to be there already where dpkg is not.
 .PHONY: node-packages

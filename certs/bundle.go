@@ -91,10 +91,14 @@ func (w Webhook) server() (string, error) {
 // Published are the webhooks of both configurations with what they carry.
 type Published []Webhook
 
-// Verify says in one line why the API server would not accept a leaf for each of the webhooks, else it returns
-// the CA that signed it.
-func (p Published) Verify(leaf *x509.Certificate, now time.Time) (*x509.Certificate, error) {
+// Verify says in one line why the API server would not accept a leaf, with the intermediates that are sent along, for
+// each of the webhooks, else it returns the CA that signed it.
+func (p Published) Verify(leaf *x509.Certificate, now time.Time, intermediates ...*x509.Certificate) (*x509.Certificate, error) {
 	var ca *x509.Certificate
+	between := x509.NewCertPool()
+	for _, c := range intermediates {
+		between.AddCert(c)
+	}
 	for _, w := range p {
 		server, err := w.server()
 		if err != nil {
@@ -104,10 +108,10 @@ func (p Published) Verify(leaf *x509.Certificate, now time.Time) (*x509.Certific
 		for _, c := range w.Certificates() {
 			roots.AddCert(c)
 		}
-		chains, err := leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: server, CurrentTime: now})
+		chains, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, DNSName: server, CurrentTime: now})
 		switch {
 		case errors.As(err, new(x509.HostnameError)):
-			return nil, fmt.Errorf("webhook %s calls %s, and the certificate is for %q: add --dns-name %s", w.Name, server, leaf.DNSNames, server)
+			return nil, fmt.Errorf("webhook %s calls %s, and the certificate is for %q: add --dns-name %s, or with --tls files take a certificate for it", w.Name, server, leaf.DNSNames, server)
 		case err != nil:
 			return nil, fmt.Errorf("the CA bundle of webhook %s (%d certificates) does not verify the certificate: %w", w.Name, len(w.Certificates()), err)
 		}

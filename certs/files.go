@@ -3,6 +3,7 @@ package certs
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,6 +27,8 @@ type Files struct {
 	dir string
 	log *slog.Logger
 
+	publisher *Publisher // of the bundles that callers verify by, to read them; nil when they are not known
+
 	mu      sync.Mutex
 	watcher *certwatcher.CertWatcher // nil until the directory was good once
 	err     error                    // why there is no watcher
@@ -43,8 +46,16 @@ func NewFiles(dir string, log *slog.Logger, metrics prometheus.Registerer) (*Fil
 	}))
 }
 
+// Against makes Ready verify the certificate by what webhook configurations carry. Others publish there: nothing is written.
+func (f *Files) Against(p *Publisher) { f.publisher = p }
+
 // Run follows the directory until ctx ends.
 func (f *Files) Run(ctx context.Context) error {
+	if f.publisher != nil {
+		following := sync.WaitGroup{}
+		defer following.Wait()
+		following.Go(func() { f.publisher.Run(ctx) }) // it has no CA in force, so it only watches
+	}
 	for {
 		watcher, err := certwatcher.New(filepath.Join(f.dir, CertFile), filepath.Join(f.dir, KeyFile))
 		f.found(watcher, err)
@@ -125,5 +136,19 @@ func (f *Files) Ready() error {
 	if err := valid(certificate.Leaf, time.Now()); err != nil {
 		return fmt.Errorf("%w: renew it in %s", err, f.dir)
 	}
-	return nil
+	if f.publisher == nil {
+		return nil
+	}
+	published, err := f.publisher.Published()
+	if err != nil {
+		return err
+	}
+	var intermediates []*x509.Certificate
+	for _, der := range certificate.Certificate[1:] {
+		if c, err := x509.ParseCertificate(der); err == nil { // else the API server does not use it either
+			intermediates = append(intermediates, c)
+		}
+	}
+	_, err = published.Verify(certificate.Leaf, time.Now(), intermediates...)
+	return err
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,8 +25,12 @@ import (
 // object is 3 MiB, and an update carries two.
 const maxBody = 7 << 20
 
-// readTimeout is how long a body may take. The API server waits for an answer for at most 30 s.
-const readTimeout = 10 * time.Second
+// readTimeout is how long a body may take, and writeTimeout how long all: a review takes milliseconds, and the API server
+// waits for 30 s at most.
+const (
+	readTimeout  = 10 * time.Second
+	writeTimeout = 20 * time.Second
+)
 
 // Handler answers AdmissionReviews at /mutate and /validate.
 type Handler struct {
@@ -67,6 +72,10 @@ func (h *Handler) Metrics() http.Handler { return h.metrics.handler() }
 func (h *Handler) Registry() prometheus.Registerer { return h.metrics.registry }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// controller-runtime's server bounds the handshake and the headers only. A recorder in a test has no deadlines.
+	control, now := http.NewResponseController(w), time.Now()
+	_ = control.SetReadDeadline(now.Add(readTimeout))
+	_ = control.SetWriteDeadline(now.Add(writeTimeout))
 	if h.draining.Load() {
 		// Kept-alive connections of the API server would otherwise outlive the listener.
 		w.Header().Set("Connection", "close")
@@ -96,7 +105,8 @@ func (h *Handler) endpoint(name string, admit func(context.Context, *request, *p
 			h.fail(w, name, nil, &fault{http.StatusTooManyRequests, "too many reviews at once: try again"})
 			return
 		}
-		defer h.leave()
+		leave := sync.OnceFunc(h.leave)
+		defer leave()
 		if req, err = decodeReview(body); err != nil {
 			h.fail(w, name, nil, err)
 			return
@@ -118,6 +128,7 @@ func (h *Handler) endpoint(name string, admit func(context.Context, *request, *p
 		}
 		h.metrics.observe(name, req, v)
 		h.logBacklog(req, v)
+		leave() // a caller who does not read holds nobody up either
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 		_, _ = w.Write(answer) // the caller has gone: nobody is left to tell
@@ -149,8 +160,6 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > maxBody {
 		return nil, tooLong()
 	}
-	// controller-runtime's server has no read timeout. A recorder in a test has no deadlines.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTimeout))
 	limited := http.MaxBytesReader(w, r.Body, maxBody)
 	// The API server says how long its body is: one buffer of that size, as long as it is an ordinary one. One
 	// byte more lets the end be seen.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -56,7 +57,7 @@ func (h *Handler) Serve(ctx context.Context, o ServeOptions) error {
 		handler       http.Handler
 	}{
 		{"--metrics-address", o.MetricsAddress, h.metricsMux()},
-		{"--health-address", o.HealthAddress, healthMux(h.readiness(o.Certificate, server.StartedChecker()))},
+		{"--health-address", o.HealthAddress, healthMux(h.readiness(o.Certificate, o.started(server.StartedChecker())))},
 	} {
 		if s.address == "" {
 			continue
@@ -84,7 +85,8 @@ func (h *Handler) Serve(ctx context.Context, o ServeOptions) error {
 	if o.Started != nil {
 		go func() {
 			for serving.Err() == nil {
-				if server.StartedChecker()(nil) == nil {
+				// A handshake without a certificate would be logged, each time.
+				if _, err := o.Certificate.GetCertificate(nil); err == nil && server.StartedChecker()(nil) == nil {
 					o.Started()
 					return
 				}
@@ -97,6 +99,23 @@ func (h *Handler) Serve(ctx context.Context, o ServeOptions) error {
 	}
 	stop()
 	return <-kept
+}
+
+// started is controller-runtime's check, a handshake. Where callers need a certificate that is done until it succeeds once:
+// it has none, and the server logs each handshake that it refuses.
+func (o ServeOptions) started(check func(*http.Request) error) func(*http.Request) error {
+	if o.ClientCAs == nil {
+		return check
+	}
+	var once atomic.Bool
+	return func(r *http.Request) error {
+		if once.Load() {
+			return nil
+		}
+		err := check(r)
+		once.Store(err == nil)
+		return err
+	}
 }
 
 // tls is TLS 1.2 with forward secrecy and authenticated encryption at least; 1.3 has nothing else.

@@ -3,16 +3,23 @@ package webhook
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -159,13 +166,282 @@ func TestDrainingClosesConnections(t *testing.T) {
 	}
 }
 
-func TestOldTLSIsRefused(t *testing.T) {
+// TestTLS: 1.2 at least, ECDSA, and of the suites of 1.2 those with forward secrecy and authenticated encryption.
+func TestTLS(t *testing.T) {
 	url, client, _, _ := serve(t, newTestHandler(t, ""), ServeOptions{})
-	config := client.Transport.(*http.Transport).TLSClientConfig
-	config.MinVersion, config.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
-	if _, err := client.Get(url); err == nil || !strings.Contains(err.Error(), "protocol version") {
+	dial := func(change func(*tls.Config)) (tls.ConnectionState, error) {
+		config := client.Transport.(*http.Transport).TLSClientConfig.Clone()
+		change(config)
+		conn, err := tls.Dial("tcp", strings.TrimPrefix(url, "https://"), config)
+		if err != nil {
+			return tls.ConnectionState{}, err
+		}
+		defer func() { _ = conn.Close() }()
+		return conn.ConnectionState(), nil
+	}
+	_, err := dial(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 })
+	if err == nil || !strings.Contains(err.Error(), "protocol version") {
 		t.Errorf("TLS 1.1: %v", err)
 	}
+	state, err := dial(func(*tls.Config) {})
+	if err != nil || state.Version != tls.VersionTLS13 {
+		t.Errorf("by default %s: %v", tls.VersionName(state.Version), err)
+	}
+	if got := state.PeerCertificates[0].PublicKeyAlgorithm; got != x509.ECDSA {
+		t.Errorf("the key is %s", got)
+	}
+	var offered []string
+	for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		if _, err := dial(func(c *tls.Config) {
+			c.MinVersion, c.MaxVersion, c.CipherSuites = tls.VersionTLS12, tls.VersionTLS12, []uint16{suite.ID}
+		}); err == nil {
+			offered = append(offered, suite.Name)
+		}
+	}
+	slices.Sort(offered)
+	if want := []string{"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"}; !slices.Equal(offered, want) {
+		t.Errorf("suites of TLS 1.2: %v", offered)
+	}
+}
+
+// callers makes a CA and a client certificate that it signed.
+func callers(t *testing.T) (*x509.CertPool, tls.Certificate) {
+	t.Helper()
+	issue := func(template, parent *x509.Certificate, signer *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if parent == nil {
+			parent, signer = template, key
+		}
+		template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+		der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, key
+	}
+	ca, caKey := issue(&x509.Certificate{SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, nil, nil)
+	leaf, key := issue(&x509.Certificate{SerialNumber: big.NewInt(2), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, ca, caKey)
+	pool := x509.NewCertPool()
+	pool.AddCert(ca)
+	return pool, tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key}
+}
+
+// TestClientCA: only a caller with a certificate of that CA is answered, and readiness needs none.
+func TestClientCA(t *testing.T) {
+	pool, known := callers(t)
+	_, stranger := callers(t)
+	health := net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t)))
+	url, client, _, _ := serve(t, newTestHandler(t, ""), ServeOptions{ClientCAs: pool, HealthAddress: health})
+	for what, c := range map[string]struct {
+		certificates []tls.Certificate
+		answered     bool
+	}{
+		"none":         {nil, false},
+		"another CA's": {[]tls.Certificate{stranger}, false},
+		"the CA's":     {[]tls.Certificate{known}, true},
+	} {
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			config := client.Transport.(*http.Transport).TLSClientConfig.Clone()
+			config.MaxVersion = version
+			// Whatever CAs the server names: the stranger sends what it has.
+			config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+				if len(c.certificates) == 0 {
+					return &tls.Certificate{}, nil
+				}
+				return &c.certificates[0], nil
+			}
+			caller := http.Client{Transport: &http.Transport{TLSClientConfig: config}, Timeout: 10 * time.Second}
+			resp, err := caller.Post(url+"/validate", "application/json", bytes.NewReader(reviewOf(t, badPod)))
+			if err == nil {
+				_ = resp.Body.Close()
+			}
+			switch {
+			case c.answered && (err != nil || resp.StatusCode != http.StatusOK):
+				t.Errorf("%s, %s: %v, %v", what, tls.VersionName(version), resp, err)
+			case !c.answered && (err == nil || !strings.Contains(err.Error(), "remote error: tls: ")):
+				t.Errorf("%s, %s: %v", what, tls.VersionName(version), err)
+			}
+		}
+	}
+	resp, err := http.Get("http://" + health + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("/readyz: HTTP %d", resp.StatusCode)
+	}
+}
+
+// TestSlowCallers: callers that stall or trickle at any point are ended within a bound, and others are answered at
+// once meanwhile.
+func TestSlowCallers(t *testing.T) {
+	t.Parallel()
+	h := NewHandler(policy.Default(), 2, slog.New(slog.DiscardHandler))
+	url, client, _, _ := serve(t, h, ServeOptions{})
+	address := strings.TrimPrefix(url, "https://")
+	const head = "POST /validate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+	plain := func() net.Conn {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	over := func(protocol string) func() net.Conn {
+		return func() net.Conn {
+			config := client.Transport.(*http.Transport).TLSClientConfig.Clone()
+			config.NextProtos = []string{protocol}
+			conn, err := tls.Dial("tcp", address, config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return conn
+		}
+	}
+	trickle := func(text string) func(net.Conn) { // a byte now and then, the last one for ever
+		return func(conn net.Conn) {
+			for i := 0; ; i++ {
+				if _, err := conn.Write([]byte{text[min(i, len(text)-1)]}); err != nil {
+					return
+				}
+				time.Sleep(300 * time.Millisecond)
+			}
+		}
+	}
+	send := func(text string) func(net.Conn) {
+		return func(conn net.Conn) { _, _ = io.WriteString(conn, text) }
+	}
+	review := reviewOf(t, badPod)
+	whole := fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", head, len(review), review)
+	for what, c := range map[string]struct {
+		dial func() net.Conn
+		do   func(net.Conn)
+		read bool // the caller reads
+	}{
+		"half open":          {plain, func(net.Conn) {}, true},
+		"slow handshake":     {plain, trickle("\x16\x03\x01\x02\x00\x01"), true},
+		"silent over HTTP/1": {over("http/1.1"), func(net.Conn) {}, true},
+		"silent over HTTP/2": {over("h2"), func(net.Conn) {}, true},
+		"slow headers":       {over("http/1.1"), trickle(head + "X: x"), true},
+		"no body":            {over("http/1.1"), send(head + "Content-Length: 1000\r\n\r\n"), true},
+		"slow body":          {over("http/1.1"), func(conn net.Conn) { send(head + "Content-Length: 1000\r\n\r\n")(conn); trickle("{ ")(conn) }, true},
+		"slow chunks": {over("http/1.1"), func(conn net.Conn) {
+			send(head + "Transfer-Encoding: chunked\r\n\r\nfff\r\n")(conn)
+			trickle("{ ")(conn)
+		}, true},
+		"never reads answers": {over("http/1.1"), func(conn net.Conn) {
+			for {
+				if _, err := io.WriteString(conn, whole); err != nil {
+					return
+				}
+			}
+		}, false},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			start, ended := time.Now(), sync.WaitGroup{}
+			for range 4 {
+				conn := c.dial()
+				t.Cleanup(func() { _ = conn.Close() })
+				_ = conn.SetDeadline(start.Add(60 * time.Second)) // then it is the test that ends it
+				ended.Go(func() {
+					if c.read {
+						go c.do(conn)
+						_, _ = io.Copy(io.Discard, conn)
+						return
+					}
+					c.do(conn)
+				})
+			}
+			ended.Wait()
+			took := time.Since(start).Round(100 * time.Millisecond)
+			if took > 50*time.Second {
+				t.Errorf("not ended within %v", took)
+			}
+			t.Logf("ended after %v", took)
+		})
+	}
+	t.Run("slow body over HTTP/2", func(t *testing.T) {
+		t.Parallel()
+		body, end := io.Pipe()
+		go func() {
+			for {
+				if _, err := end.Write([]byte(" ")); err != nil {
+					return
+				}
+				time.Sleep(300 * time.Millisecond)
+			}
+		}()
+		start := time.Now()
+		slow := http.Client{Transport: client.Transport} // without a limit of its own
+		resp, err := slow.Post(url+"/validate", "application/json", body)
+		if err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode != http.StatusBadRequest || resp.ProtoMajor != 2 {
+				t.Errorf("HTTP/%d %s", resp.ProtoMajor, resp.Status)
+			}
+		}
+		if took := time.Since(start); took > readTimeout+5*time.Second {
+			t.Errorf("ended after %v: %v", took, err)
+		}
+	})
+	t.Run("10 MB", func(t *testing.T) {
+		t.Parallel()
+		for _, length := range []int64{10 << 20, -1} { // said before, and not
+			req, err := http.NewRequest(http.MethodPost, url+"/validate", io.LimitReader(spaces{}, 10<<20))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.ContentLength = length
+			req.Header.Set("Content-Type", "application/json")
+			resp, err := client.Do(req)
+			if err != nil {
+				t.Errorf("of length %d: %v", length, err)
+				continue
+			}
+			_ = resp.Body.Close()
+			if resp.StatusCode != http.StatusRequestEntityTooLarge {
+				t.Errorf("of length %d: %s", length, resp.Status)
+			}
+		}
+	})
+	t.Run("others", func(t *testing.T) {
+		t.Parallel()
+		for begin := time.Now(); time.Since(begin) < 25*time.Second; time.Sleep(100 * time.Millisecond) {
+			start := time.Now()
+			fresh := http.Client{Transport: &http.Transport{TLSClientConfig: client.Transport.(*http.Transport).TLSClientConfig, ForceAttemptHTTP2: true, DisableKeepAlives: true}}
+			resp, err := fresh.Post(url+"/validate", "application/json", bytes.NewReader(review))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			// Until their buffers are full, the callers that never read are many reviews at once.
+			if resp.StatusCode != http.StatusOK && (resp.StatusCode != http.StatusTooManyRequests || time.Since(begin) > 15*time.Second) {
+				t.Fatalf("HTTP %d after %v", resp.StatusCode, time.Since(begin))
+			}
+			if took := time.Since(start); took > 3*time.Second {
+				t.Errorf("answered after %v", took)
+			}
+		}
+	})
+}
+
+// spaces is a body without end.
+type spaces struct{}
+
+func (spaces) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
 }
 
 func TestServeErrors(t *testing.T) {

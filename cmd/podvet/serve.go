@@ -60,16 +60,17 @@ In a cluster the policy is the key policy.yaml of the ConfigMap in --policy-conf
 server: a change is in force within two seconds. A bad policy leaves the last good one in force, which is kept in the
 ConfigMap NAME-last-good. The cluster is that of the pod's ServiceAccount, or of KUBECONFIG.
 
-The certificate is tls.crt and tls.key in --cert-dir, read again when they change. With --tls self-managed podvet makes
-its own: a CA in --ca-secret that all replicas share, and certificates for each --dns-name, both renewed in time. It
-publishes the CA in the two configurations called --webhook-configuration, and serves no certificate before.
+The certificate is tls.crt and tls.key in --cert-dir, read again when they change; with --webhook-configuration podvet
+is ready only while the CA bundles of those two verify it. With --tls self-managed podvet makes its own: a CA in
+--ca-secret that all replicas share, and certificates for each --dns-name, both renewed in time. It publishes the CA in
+the two configurations called --webhook-configuration, and serves no certificate before.
 
 With --local no cluster is needed: podvet makes its own CA and a certificate for localhost and
 127.0.0.1 in --cert-dir (ca.crt, tls.crt, tls.key), and follows the policy in --policy, which it
 reads again whenever it changes. A bad policy leaves the last good one in force.`,
 		Example: `  podvet serve --local --policy policy.yaml
   podvet serve --policy-configmap podvet/podvet-policy --tls files --cert-dir /certs
-  podvet serve --policy-configmap podvet/podvet-policy --tls self-managed --ca-secret podvet/podvet-ca \\
+  podvet serve --policy-configmap podvet/podvet-policy --tls self-managed --ca-secret podvet/podvet-ca \
     --dns-name podvet.podvet.svc --webhook-configuration podvet`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -92,7 +93,7 @@ reads again whenever it changes. A bad policy leaves the last good one in force.
 	flags.StringVar(&f.certDir, "cert-dir", ".podvet/certs", "`DIR` for tls.crt and tls.key, and with --local for ca.crt")
 	flags.StringVar(&f.caSecret, "ca-secret", "", "with self-managed: `NAMESPACE/NAME` of the Secret for the CA")
 	flags.StringArrayVar(&f.dnsNames, "dns-name", nil, "with self-managed: `NAME` that the API server calls, SERVICE.NAMESPACE.svc (repeatable)")
-	flags.StringVar(&f.configuration, "webhook-configuration", "", "with self-managed: `NAME` of the mutating and the validating webhook configuration")
+	flags.StringVar(&f.configuration, "webhook-configuration", "", "`NAME` of the mutating and the validating webhook configuration; with files they are only read, by /readyz")
 	flags.StringVar(&f.clientCA, "client-ca", "", "`FILE` with CAs: answer only callers with a certificate of theirs")
 	flags.DurationVar(&f.caDuration, "ca-duration", 0, "")
 	flags.DurationVar(&f.leafDuration, "leaf-duration", 0, "")
@@ -124,8 +125,8 @@ func (f *serveFlags) check() error {
 		return fmt.Errorf("--policy-configmap %s: write NAMESPACE/NAME", f.configMap)
 	case f.policyFile != "":
 		return errors.New("--policy is for --local: in a cluster the policy is in the ConfigMap of --policy-configmap")
-	case f.tls == "files" && (f.caSecret != "" || f.dnsNames != nil || f.configuration != ""):
-		return errors.New("--ca-secret, --dns-name and --webhook-configuration are for --tls self-managed: add that, or leave them out")
+	case f.tls == "files" && (f.caSecret != "" || f.dnsNames != nil):
+		return errors.New("--ca-secret and --dns-name are for --tls self-managed: add that, or leave them out")
 	case f.tls == "files":
 	case f.tls != "self-managed":
 		return fmt.Errorf("--tls %s is no source of certificates: write files or self-managed", f.tls)
@@ -143,7 +144,16 @@ func isNamespaced(name string) bool {
 // certificate is the source that the flags ask for.
 func (f *serveFlags) certificate(config *rest.Config, handler *webhook.Handler, log *slog.Logger) (webhook.Certificate, error) {
 	if f.tls == "files" || f.local {
-		return certs.NewFiles(f.certDir, log, handler.Registry())
+		files, err := certs.NewFiles(f.certDir, log, handler.Registry())
+		if err != nil || f.local || f.configuration == "" {
+			return files, err
+		}
+		publisher, err := certs.NewPublisher(config, f.configuration, log)
+		if err != nil {
+			return nil, err
+		}
+		files.Against(publisher)
+		return files, nil
 	}
 	namespace, name, _ := strings.Cut(f.caSecret, "/")
 	return certs.NewSelfManaged(certs.SelfManagedOptions{Config: config, SecretNamespace: namespace, SecretName: name, DNSNames: f.dnsNames,
@@ -193,6 +203,7 @@ func quietLibraries(w io.Writer) {
 // serveCluster follows the policy of a cluster. It serves from the start: what is missing is said by /readyz.
 func serveCluster(ctx context.Context, f serveFlags, out, errOut io.Writer) error {
 	log := slog.New(slog.NewJSONHandler(errOut, nil))
+	slog.SetDefault(log) // net/http tells of failed handshakes by the log package
 	quietLibraries(errOut)
 	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(clientcmd.NewDefaultClientConfigLoadingRules(), nil).ClientConfig()
 	if err != nil {

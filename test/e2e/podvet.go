@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -43,7 +44,7 @@ func Build(ctx context.Context, binary string, tags ...string) error {
 // Podvet is a running `podvet serve`.
 type Podvet struct {
 	URL     string
-	CA      []byte // PEM
+	CA      []byte // PEM; nil where it makes none
 	Metrics string // URL of its metrics
 	Ready   string // URL of its readiness
 	Log     string // file of its standard error
@@ -71,6 +72,9 @@ func ServeInCluster(ctx context.Context, binary, dir, kubeconfig, policyConfigMa
 		"--cert-dir", filepath.Join(dir, "certs"), "--address", "127.0.0.1", "--shutdown-delay", "0s")
 }
 
+// startLimit is how long podvet may take until it serves.
+const startLimit = 2 * time.Minute
+
 func serve(ctx context.Context, binary, dir string, env []string, args ...string) (*Podvet, error) {
 	var ports [3]string // of reviews, metrics, health
 	for i := range ports {
@@ -96,13 +100,15 @@ func serve(ctx context.Context, binary, dir string, env []string, args ...string
 	if err := cluster.StartChild(cmd); err != nil {
 		return nil, err
 	}
+	limit := time.AfterFunc(startLimit, func() { _ = cmd.Process.Kill() })
+	defer limit.Stop()
 	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		_ = cmd.Wait()
 		said, _ := os.ReadFile(log.Name())
 		return nil, fmt.Errorf("podvet did not start: %s", bytes.TrimSpace(said))
 	}
 	ca, err := os.ReadFile(filepath.Join(dir, "certs", certs.CAFile))
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // it makes one with --local only
 		return nil, err
 	}
 	return &Podvet{URL: "https://127.0.0.1:" + ports[0], CA: ca, Metrics: "http://127.0.0.1:" + ports[1] + "/metrics",
