@@ -86,6 +86,12 @@ test-node: ## the tests on a real node, as root: the first build takes some 3 mi
 	@$(GO) run ./test/cluster/build node
 	cd test/node && $(GO) vet ./... && $(GO) test -count=1 -parallel 8 -timeout 20m ./...
 
+.PHONY: demo-node
+demo-node: ## on a real node, as root: what podvet is for, with it and without it, in some 2 minutes
+	@[ "$$(id -u)" = 0 ] || { echo "make demo-node needs root, for namespaces, mounts and cgroups: sudo make demo-node" >&2; exit 1; }
+	@$(MAKE) --no-print-directory node-packages
+	@cd test/node && $(GO) run ./demo
+
 .PHONY: test-all
 test-all: lint race ## what CI runs besides make test
 

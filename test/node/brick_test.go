@@ -142,8 +142,8 @@ func downWithFail(t *testing.T, r *release, app string) {
 // waits for the mirror pod, by which a cluster sees it.
 func awaitMirror(t *testing.T, n *Node, namespace, name string) {
 	t.Helper()
-	manifest := fmt.Sprintf(`{apiVersion: v1, kind: Pod, metadata: {name: %s, namespace: %s}, spec: {terminationGracePeriodSeconds: 1, containers: [
-		{name: app, image: %s, imagePullPolicy: Never, readinessProbe: {tcpSocket: {port: nowhere}}}]}}`, name, namespace, AppImage)
+	manifest := fmt.Sprintf("{apiVersion: v1, kind: Pod, metadata: {name: %s, namespace: %s}, spec: {terminationGracePeriodSeconds: 1, "+
+		"containers: [{name: app, image: %s, imagePullPolicy: Never, readinessProbe: {tcpSocket: {port: nowhere}}}]}}", name, namespace, AppImage)
 	file := n.home.path(filepath.Join("static-pods", name+".yaml"))
 	if err := os.WriteFile(file, []byte(manifest), 0o644); err != nil {
 		t.Fatal(err)
@@ -174,15 +174,6 @@ func rebootWithFail(t *testing.T, r *release, app string) {
 		}
 	}
 	kubectl(t, r.n, "", "rollout", "status", "-n", app, "deployment/web", "--timeout=60s")
-}
-
-// signal sends a signal to each podvet on the node.
-func (r *release) signal(t *testing.T, name string) {
-	t.Helper()
-	script := `for p in /proc/[0-9]*; do [ "$(cat $p/comm)" != podvet ] || kill -` + name + ` ${p#/proc/}; done`
-	if said, err := r.n.Command(t.Context(), "sh", "-c", script).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, said)
-	}
 }
 
 // awaitRefused waits until the API server refuses pods because it cannot ask podvet.

@@ -4,78 +4,102 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // TestInstall has Helm 4 install, upgrade, roll back and uninstall the chart, for each way to certificates and for both
-// failure policies: the kubelet runs what the chart says, and the API server asks it through the chart's Service.
+// failure policies: the kubelet runs what the chart says, and the API server asks it through the chart's Service. Pods
+// are created all the time, and each of them is.
 func TestInstall(t *testing.T) {
 	t.Parallel()
-	n := startNode(t)
-	for _, mode := range []struct {
-		certificates string
-		prepare      func(*testing.T, *release)         // before the installation
-		trust        func(*testing.T, *release, string) // after it, with what Helm said
-		leaves       []string                           // what uninstall leaves in the namespace
-	}{
-		{"selfManaged", nil, nil, nil},
-		{"existingSecret, existingSecret: {name: webhook-tls}", bringSecret, followNotes, []string{"secret/webhook-tls"}},
-	} {
-		name, _, _ := strings.Cut(mode.certificates, ",")
-		t.Run(name, func(t *testing.T) { // one after the other: the webhooks are the cluster's
-			r, app := newRelease(t, n), namespace(t, n)
-			if err := n.ImportPodvet(t.Context(), nextVersion); err != nil {
-				t.Fatal(err)
-			}
-			before := clusterWide(t, n)
-			ignore := "certificates: {mode: " + mode.certificates + "}\n"
-			fail := ignore + "policy: {mode: enforce}\n" + failClosed + "\n"
-			if mode.prepare != nil {
-				mode.prepare(t, r)
-			}
-			whileInstalling := r.stream(t, app)
-			said := r.install(t, ignore)
-			whileInstalling.end(t, "while it was installed with Ignore")
-			if mode.trust != nil {
-				mode.trust(t, r, said)
-			}
-			for _, pod := range r.awaitPods(t) {
-				if restarts := pod.Status.ContainerStatuses[0].RestartCount; restarts != 0 {
-					t.Errorf("%s was restarted %d times", pod.Name, restarts)
-				}
-			}
-			r.awaitVetted(t, app)
-			r.wantVersion(t, version)
-
-			first := r.pods(t)
-			whileUpgrading := r.stream(t, app)
-			r.helm(t, nextVersion, fail, "upgrade", "podvet", "CHART")
-			second := r.awaitPods(t, first...)
-			whileUpgrading.wantAllVetted(t, "upgrade from Ignore to Fail")
-			r.wantVersion(t, nextVersion)
-			r.wantRefused(t, app)
-
-			whileRestarting := r.stream(t, app)
-			kubectl(t, n, "", "rollout", "restart", "-n", r.namespace, "deployment/podvet")
-			third := r.awaitPods(t, second...)
-			whileRestarting.wantAllVetted(t, "rolling restart with Fail")
-
-			whileRollingBack := r.stream(t, app)
-			r.helm(t, version, "", "rollback", "podvet", "1")
-			r.awaitPods(t, third...)
-			whileRollingBack.wantAllVetted(t, "rollback from Fail to Ignore")
-			r.wantVersion(t, version)
-			r.wantRights(t)
-
-			whileUninstalling := r.stream(t, app)
-			r.helm(t, "", "", "uninstall", "podvet")
-			r.wantNothingLeft(t, before, mode.leaves...)
-			whileUninstalling.end(t, "while it was uninstalled with Ignore")
+	t.Run("selfManaged", func(t *testing.T) {
+		t.Parallel()
+		testInstall(t, startNode(t), installation{certificates: "{mode: selfManaged}"})
+	})
+	t.Run("others", func(t *testing.T) {
+		t.Parallel()
+		n := startNode(t) // for both, one after the other: the webhooks are the cluster's
+		t.Run("existingSecret", func(t *testing.T) {
+			testInstall(t, n, installation{
+				certificates: "{mode: existingSecret, existingSecret: {name: webhook-tls}}",
+				prepare:      bringSecret, trust: followNotes, left: []string{"secret/webhook-tls"},
+			})
 		})
+		t.Run("certManager", func(t *testing.T) {
+			testInstall(t, n, installation{
+				certificates: "{mode: certManager}",
+				prepare:      startCertManager, left: []string{"secret/podvet-ca", "secret/podvet-tls"}, // cert-manager keeps those
+			})
+		})
+	})
+}
+
+// An installation is one way to certificates.
+type installation struct {
+	certificates string                             // the value
+	prepare      func(*testing.T, *release)         // before the installation
+	trust        func(*testing.T, *release, string) // after it, with what Helm said
+	left         []string                           // what uninstall leaves, as it is not the release's
+}
+
+func testInstall(t *testing.T, n *Node, i installation) {
+	r, app := newRelease(t, n), namespace(t, n)
+	if err := n.ImportPodvet(t.Context(), nextVersion); err != nil {
+		t.Fatal(err)
 	}
+	if i.prepare != nil {
+		i.prepare(t, r)
+	}
+	before := clusterWide(t, n)
+	ignore := "certificates: " + i.certificates
+	fail := ignore + "\npolicy: {mode: enforce}\n" + failClosed
+
+	whileInstalling := r.stream(t, app)
+	said := r.install(t, ignore)
+	whileInstalling.end(t, "installation with Ignore")
+	if i.trust != nil {
+		i.trust(t, r, said)
+	}
+	first := r.awaitPods(t)
+	for _, pod := range first {
+		if restarts := pod.Status.ContainerStatuses[0].RestartCount; restarts != 0 {
+			t.Errorf("%s was restarted %d times", pod.Name, restarts)
+		}
+	}
+	r.awaitVetted(t, app)
+	r.wantVersion(t, version)
+
+	whileUpgrading := r.stream(t, app)
+	r.helm(t, nextVersion, fail, "upgrade", "podvet", "CHART")
+	second := r.awaitPods(t, first...)
+	whileUpgrading.wantAllVetted(t, "upgrade from Ignore to Fail")
+	r.wantVersion(t, nextVersion)
+	r.wantRefused(t, app)
+
+	whileRestarting := r.stream(t, app)
+	kubectl(t, n, "", "rollout", "restart", "-n", r.namespace, "deployment/podvet")
+	third := r.awaitPods(t, second...)
+	whileRestarting.wantAllVetted(t, "rolling restart with Fail")
+
+	whileRollingBack := r.stream(t, app)
+	r.helm(t, version, "", "rollback", "podvet", "1")
+	r.awaitPods(t, third...)
+	whileRollingBack.wantAllVetted(t, "rollback from Fail to Ignore")
+	r.wantVersion(t, version)
+	r.wantRights(t)
+
+	whileUninstalling := r.stream(t, app)
+	r.helm(t, "", "", "uninstall", "podvet")
+	whileUninstalling.end(t, "uninstallation with Ignore")
+	r.wantNothingLeft(t, before, i.left...)
 }
 
 func startNode(t *testing.T) *Node {
@@ -132,17 +156,20 @@ func (r *release) wantNothingLeft(t *testing.T, before string, but ...string) {
 		t.Errorf("before:\n%s\nafter uninstall:\n%s", before, after)
 	}
 	kinds := strings.Join(strings.Fields(kubectl(t, r.n, "", "api-resources", "--namespaced", "--verbs=list", "-o", "name")), ",")
-	var left []string
-	for line := range strings.Lines(kubectl(t, r.n, "", "get", kinds, "-n", r.namespace, "-o", "name", "--ignore-not-found")) {
-		name := strings.TrimSpace(line)
-		if name == "configmap/kube-root-ca.crt" || name == "serviceaccount/default" || strings.Contains(name, "event") || strings.HasPrefix(name, "pod") {
-			continue // every namespace has those; events end by themselves, and pods, told to, after some seconds
+	eventually(t, 60*time.Second, func() error { // pods end in their grace period, and then the garbage collector works
+		var left []string
+		for line := range strings.Lines(kubectl(t, r.n, "", "get", kinds, "-n", r.namespace, "-o", "name", "--ignore-not-found")) {
+			name := strings.TrimSpace(line)
+			if name == "configmap/kube-root-ca.crt" || name == "serviceaccount/default" || strings.HasPrefix(name, "event") {
+				continue // every namespace has those, and events end by themselves
+			}
+			left = append(left, name)
 		}
-		left = append(left, name)
-	}
-	if fmt.Sprint(left) != fmt.Sprint(but) {
-		t.Errorf("uninstall leaves %v, want %v", left, but)
-	}
+		if !slices.Equal(left, but) {
+			return fmt.Errorf("uninstall leaves %v, want %v", left, but)
+		}
+		return nil
+	})
 }
 
 // bringSecret makes the Secret that a user brings.
@@ -170,4 +197,35 @@ func followNotes(t *testing.T, r *release, said string) {
 	if out, err := r.n.Command(t.Context(), "sh", "-e", "-c", script.String()).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+}
+
+// startCertManager runs cert-manager's own controllers and cainjector, and with them makes its CRDs.
+func startCertManager(t *testing.T, r *release) {
+	t.Helper()
+	const module = "../certmanager" // which pins the version
+	list := exec.Command("go", "list", "-m", "-f={{.Dir}}", "github.com/cert-manager/cert-manager")
+	list.Dir = module
+	dir, err := list.Output()
+	if err != nil {
+		t.Fatal(said(err))
+	}
+	build := exec.Command("go", "build", "-o", r.n.home.path("certmanager"), ".")
+	build.Dir = module
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	crds := filepath.Join(strings.TrimSpace(string(dir)), "deploy", "crds")
+	kubectl(t, r.n, "", "apply", "--server-side", "-f", crds)
+	kubectl(t, r.n, "", "wait", "--for=condition=Established", "--timeout=60s", "-f", crds)
+	log, err := os.Create(filepath.Join(r.n.Logs, "cert-manager.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	manager := r.n.Command(t.Context(), "/run/node/certmanager", "-kubeconfig=/run/node/kubeconfig")
+	manager.Stdout, manager.Stderr = log, log
+	if err := manager.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = manager.Wait() }) // the test's context has ended it
 }

@@ -59,23 +59,6 @@ func (r *release) meetTrouble(t *testing.T) {
 	r.review(t, "a-namespace-that-is-not-there")
 }
 
-// scale changes the number of replicas and waits until they are there, or gone.
-func (r *release) scale(t *testing.T, replicas int) {
-	t.Helper()
-	kubectl(t, r.n, "", "scale", "-n", r.namespace, "deployment/podvet", fmt.Sprintf("--replicas=%d", replicas))
-	if replicas > 0 {
-		r.awaitPods(t)
-		return
-	}
-	kubectl(t, r.n, "", "delete", "pods", "-n", r.namespace, "--selector=app.kubernetes.io/name=podvet", "--force", "--grace-period=0")
-	eventually(t, 30*time.Second, func() error {
-		if pods := r.pods(t); len(pods) > 0 {
-			return fmt.Errorf("%d pods are left", len(pods))
-		}
-		return nil
-	})
-}
-
 func (r *release) writePolicy(t *testing.T, text string) {
 	t.Helper()
 	patch, err := json.Marshal(map[string]any{"data": map[string]string{"policy.yaml": text}})
