@@ -46,11 +46,11 @@ func (r *release) meetTrouble(t *testing.T) {
 	t.Helper()
 	good := kubectl(t, r.n, "", "get", "configmap", "podvet-policy", "-n", r.namespace, "-o", `jsonpath={.data.policy\.yaml}`)
 	r.scale(t, 0)
-	r.writePolicy(t, "mode: enfroce")
+	r.writePolicy(t, strings.Replace(good, "mode: warn", "mode: wran", 1))
 	r.scale(t, 2)
 	eventually(t, 10*time.Second, func() error {
 		events := kubectl(t, r.n, "", "get", "events", "-n", r.namespace, "--field-selector=involvedObject.name=podvet-policy")
-		if !strings.Contains(events, "enfroce") {
+		if !strings.Contains(events, "wran") {
 			return fmt.Errorf("the events about the bad policy are %q", events)
 		}
 		return nil
