@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -142,8 +143,15 @@ func downWithFail(t *testing.T, r *release, app string) {
 // waits for the mirror pod, by which a cluster sees it.
 func awaitMirror(t *testing.T, n *Node, namespace, name string) {
 	t.Helper()
-	manifest := fmt.Sprintf("{apiVersion: v1, kind: Pod, metadata: {name: %s, namespace: %s}, spec: {terminationGracePeriodSeconds: 1, "+
-		"containers: [{name: app, image: %s, imagePullPolicy: Never, readinessProbe: {tcpSocket: {port: nowhere}}}]}}", name, namespace, AppImage)
+	manifest := fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata: {name: %s, namespace: %s}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {name: app, image: %s, imagePullPolicy: Never, readinessProbe: {tcpSocket: {port: nowhere}}}
+`, name, namespace, AppImage)
 	file := n.home.path(filepath.Join("static-pods", name+".yaml"))
 	if err := os.WriteFile(file, []byte(manifest), 0o644); err != nil {
 		t.Fatal(err)
@@ -183,7 +191,7 @@ func (r *release) awaitRefused(t *testing.T, namespace string) {
 		_, err := r.create(t.Context(), namespace)
 		switch {
 		case err == nil:
-			return fmt.Errorf("a pod was created")
+			return errors.New("a pod was created")
 		case !apierrors.IsInternalError(err) || !strings.Contains(err.Error(), `failed calling webhook "mutate.podvet.dev"`):
 			return err
 		}

@@ -17,9 +17,6 @@ import (
 // podvetImage is what the chart calls podvet's image.
 const podvetImage = "ghcr.io/podvet/podvet"
 
-// makingImage is held while make builds the binary, which has one place in the repository.
-var makingImage sync.Mutex
-
 // ImportPodvet gives the node podvet's image as make image-archive writes it, with a version stamped into it that is also
 // its tag.
 func (n *Node) ImportPodvet(ctx context.Context, version string) error {
@@ -27,10 +24,9 @@ func (n *Node) ImportPodvet(ctx context.Context, version string) error {
 	if err != nil {
 		return err
 	}
-	archive := n.home.path(filepath.Join("images", "podvet-"+version+".tar"))
-	makingImage.Lock()
-	defer makingImage.Unlock()
-	cmd := exec.CommandContext(ctx, "make", "--no-print-directory", "-C", root, "image-archive", "VERSION="+version, "IMAGE="+podvetImage+":"+version, "OUT="+archive)
+	archive := n.home.path("images/podvet-" + version + ".tar")
+	cmd := exec.CommandContext(ctx, "make", "--no-print-directory", "-C", root, "image-archive", "VERSION="+version, "IMAGE="+podvetImage+":"+version,
+		"OUT="+archive, "BINARY="+n.home.path("images/podvet")) // not the repository's: others may make it at the same time
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("podvet's image cannot be made: %w: %s", err, bytes.TrimSpace(said))
 	}

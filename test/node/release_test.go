@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -154,7 +155,7 @@ func (r *release) awaitVetted(t *testing.T, namespace string) {
 	eventually(t, 2*time.Minute, func() error {
 		vetted, err := r.create(t.Context(), namespace)
 		if err == nil && !vetted {
-			err = fmt.Errorf("a pod was created unvetted")
+			err = errors.New("a pod was created unvetted")
 		}
 		return err
 	})
@@ -181,7 +182,7 @@ func (r *release) stream(t *testing.T, namespace string) *stream {
 		s.done.Go(func() {
 			for ctx.Err() == nil {
 				begin := time.Now()
-				vetted, err := r.create(t.Context(), namespace) // the last one is seen through
+				vetted, err := r.create(context.WithoutCancel(ctx), namespace) // the last one is seen through
 				s.note(vetted, err, time.Since(begin))
 				time.Sleep(50 * time.Millisecond)
 			}

@@ -78,7 +78,7 @@ func (r *release) review(t *testing.T, namespace string) {
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
 		DialContext: r.n.Dial, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true,
 	}}
-	response, err := client.Post("https://"+r.pods(t)[0].Status.PodIP+":9443/validate", "application/json", strings.NewReader(body)) //nolint:noctx // it has a timeout
+	response, err := client.Post("https://"+r.pods(t)[0].Status.PodIP+":9443/validate", "application/json", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

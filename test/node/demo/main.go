@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -230,7 +231,7 @@ func (s *show) tell(namespace string, event *corev1.Event) {
 	}
 	key := event.InvolvedObject.Name + event.Reason + event.Message
 	if event.Reason == "Killing" {
-		key += fmt.Sprint(event.Count)
+		key += strconv.Itoa(int(event.Count))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
