@@ -115,7 +115,8 @@ func hungWithIgnore(t *testing.T, r *release, app string) {
 func ownPodsWithFail(t *testing.T, r *release, app string) {
 	before := r.pods(t)
 	begin := time.Now()
-	kubectl(t, r.n, "", "delete", "pods", "-n", r.namespace, "--selector=app.kubernetes.io/name=podvet", "--force", "--grace-period=0")
+	r.killPods(t)
+	r.awaitRefused(t, app)
 	r.awaitCreated(t, app)
 	t.Logf("%v after podvet's pods were deleted a pod is created", time.Since(begin).Round(100*time.Millisecond))
 	r.awaitPods(t, before...)

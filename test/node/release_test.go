@@ -102,8 +102,7 @@ func isReady(pod *corev1.Pod) bool {
 	})
 }
 
-// scale changes the number of replicas and waits until they serve, or are gone: not even what was deleted runs on, which
-// it would for its grace period.
+// scale changes the number of replicas, and waits until they are ready or are gone.
 func (r *release) scale(t *testing.T, replicas int) {
 	t.Helper()
 	kubectl(t, r.n, "", "scale", "-n", r.namespace, "deployment/podvet", fmt.Sprintf("--replicas=%d", replicas))
@@ -111,6 +110,12 @@ func (r *release) scale(t *testing.T, replicas int) {
 		r.awaitPods(t)
 		return
 	}
+	r.killPods(t)
+}
+
+// killPods deletes podvet's pods at once. Not even what was deleted runs on, as it would for its grace period.
+func (r *release) killPods(t *testing.T) {
+	t.Helper()
 	kubectl(t, r.n, "", "delete", "pods", "-n", r.namespace, "--selector=app.kubernetes.io/name=podvet", "--force", "--grace-period=0")
 	r.signal(t, "KILL")
 }
