@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -38,12 +37,13 @@ import (
 )
 
 func main() {
-	kubeconfig := flag.String("kubeconfig", "", "of an administrator")
-	namespace := flag.String("namespace", "", "where the certificates are")
-	flag.Parse()
+	if len(os.Args) != 3 { // no flags: the libraries define some of their own
+		fmt.Fprintln(os.Stderr, "usage: certmanager KUBECONFIG NAMESPACE")
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *kubeconfig, *namespace); err != nil {
+	if err := run(ctx, os.Args[1], os.Args[2]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -98,8 +98,8 @@ func testInstall(t *testing.T, n *Node, i installation) {
 
 	whileUninstalling := r.stream(t, app)
 	r.helm(t, "", "", "uninstall", "podvet")
-	whileUninstalling.end(t, "uninstallation with Ignore")
 	r.wantNothingLeft(t, before, i.left...)
+	whileUninstalling.end(t, "uninstallation with Ignore")
 }
 
 func startNode(t *testing.T) *Node {
@@ -222,7 +222,7 @@ func startCertManager(t *testing.T, r *release) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	manager := r.n.Command(t.Context(), "/run/node/certmanager", "-kubeconfig=/run/node/kubeconfig")
+	manager := r.n.Command(t.Context(), "/run/node/certmanager", "/run/node/kubeconfig", "") // for all namespaces
 	manager.Stdout, manager.Stderr = log, log
 	if err := manager.Start(); err != nil {
 		t.Fatal(err)
