@@ -85,7 +85,7 @@ test-node: ## the tests on a real node, as root: the first build takes some 3 mi
 	@[ "$$(id -u)" = 0 ] || { echo "make test-node needs root, for namespaces, mounts and cgroups: sudo make test-node" >&2; exit 1; }
 	@$(MAKE) --no-print-directory node-packages
 	@$(GO) run ./test/cluster/build node
-	cd test/node && $(GO) vet ./... && $(GO) test -count=1 -p 1 -parallel 24 -timeout 20m ./... # they wait more than they work
+	cd test/node && $(GO) vet ./... && $(GO) test -count=1 -p 1 -parallel 16 -timeout 20m ./... # they wait more than they work
 
 .PHONY: demo-node
 demo-node: ## on a real node, as root: what podvet is for, with it and without it, in some 2 minutes

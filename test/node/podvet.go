@@ -17,20 +17,40 @@ import (
 // podvetImage is what the chart calls podvet's image.
 const podvetImage = "ghcr.io/podvet/podvet"
 
+// podvetArchives are the images of podvet that this process has made, by version.
+var podvetArchives = struct {
+	sync.Mutex
+	made map[string][]byte
+}{made: map[string][]byte{}}
+
 // ImportPodvet gives the node podvet's image as make image-archive writes it, with a version stamped into it that is also
 // its tag.
 func (n *Node) ImportPodvet(ctx context.Context, version string) error {
+	file := n.home.path("images/podvet-" + version + ".tar")
+	podvetArchives.Lock()
+	err := n.makePodvet(ctx, version, file)
+	podvetArchives.Unlock()
+	if err != nil {
+		return err
+	}
+	return n.Import(ctx, file)
+}
+
+func (n *Node) makePodvet(ctx context.Context, version, file string) error {
+	if archive := podvetArchives.made[version]; archive != nil {
+		return os.WriteFile(file, archive, 0o644)
+	}
 	root, err := repository()
 	if err != nil {
 		return err
 	}
-	archive := n.home.path("images/podvet-" + version + ".tar")
 	cmd := exec.CommandContext(ctx, "make", "--no-print-directory", "-C", root, "image-archive", "VERSION="+version, "IMAGE="+podvetImage+":"+version,
-		"OUT="+archive, "BINARY="+n.home.path("images/podvet")) // not the repository's: others may make it at the same time
+		"OUT="+file, "BINARY="+n.home.path("images/podvet")) // not the repository's: another process may make it at the same time
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("podvet's image cannot be made: %w: %s", err, bytes.TrimSpace(said))
 	}
-	return n.Import(ctx, archive)
+	podvetArchives.made[version], err = os.ReadFile(file)
+	return err
 }
 
 // Helm runs Helm 4 as an administrator of the node, with YAML or nothing as values. CHART among the arguments is podvet's
