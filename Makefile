@@ -22,6 +22,7 @@ REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 CREATED  ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 GOARCH   ?= $(shell $(GO) env GOARCH)
 OUT      ?= $(CURDIR)/bin/podvet-linux-$(GOARCH).tar
+BINARY   ?= $(CURDIR)/bin/linux-$(GOARCH)/podvet
 .PHONY: image
 image: ## podvet's image as a file for docker load and registries, by docker where that is; GOARCH=arm64 for that
 	@$(MAKE) --no-print-directory $$(docker info >/dev/null 2>&1 && echo image-docker || echo image-archive)
@@ -38,8 +39,8 @@ image-docker:
 .PHONY: image-archive
 image-archive: # without docker: the same, from a binary that is built here
 	@mkdir -p '$(dir $(OUT))'
-	@CGO_ENABLED=0 GOOS=linux GOARCH=$(GOARCH) $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X main.stamped=$(VERSION)' -o bin/linux-$(GOARCH)/podvet ./cmd/podvet
-	@cd test/image && GOARCH= $(GO) run ./build -binary '$(CURDIR)/bin/linux-$(GOARCH)/podvet' -arch $(GOARCH) -name $(IMAGE) \
+	@CGO_ENABLED=0 GOOS=linux GOARCH=$(GOARCH) $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X main.stamped=$(VERSION)' -o '$(BINARY)' ./cmd/podvet
+	@cd test/image && GOARCH= $(GO) run ./build -binary '$(BINARY)' -arch $(GOARCH) -name $(IMAGE) \
 	  -version $(VERSION) -revision '$(REVISION)' -created $(CREATED) -out '$(OUT)'
 	@echo '$(OUT): $(IMAGE)'
 
@@ -89,7 +90,13 @@ test-node: ## the tests on a real node, as root: the first build takes some 3 mi
 	@[ "$$(id -u)" = 0 ] || { echo "make test-node needs root, for namespaces, mounts and cgroups: sudo make test-node" >&2; exit 1; }
 	@$(MAKE) --no-print-directory node-packages
 	@$(GO) run ./test/cluster/build node
-	cd test/node && $(GO) vet ./... && $(GO) test -count=1 -parallel 8 -timeout 20m ./...
+	cd test/node && $(GO) vet ./... && $(GO) test -count=1 -p 1 -parallel 16 -timeout 20m ./... # they wait more than they work
+
+.PHONY: demo-node
+demo-node: ## on a real node, as root: what podvet is for, with it and without it, in some 2 minutes
+	@[ "$$(id -u)" = 0 ] || { echo "make demo-node needs root, for namespaces, mounts and cgroups: sudo make demo-node" >&2; exit 1; }
+	@$(MAKE) --no-print-directory node-packages
+	@cd test/node && $(GO) run ./demo
 
 .PHONY: test-all
 test-all: lint race ## what CI runs besides make test

@@ -76,7 +76,8 @@ func (f *follower) run(ctx context.Context) {
 func (f *follower) follow(ctx context.Context) (next time.Time) {
 	now := time.Now()
 	text, lastGood := "", ""
-	current, kept := f.read(ctx, f.policy, f.key), f.read(ctx, f.lastGood, f.lastGoodKey())
+	current, policyRead := f.read(ctx, f.policy, f.key)
+	kept, keptRead := f.read(ctx, f.lastGood, f.lastGoodKey())
 	if current != nil {
 		text = current.Data[PolicyKey]
 	}
@@ -85,7 +86,7 @@ func (f *follower) follow(ctx context.Context) (next time.Time) {
 	}
 	var problem error
 	switch {
-	case !f.policy.synced():
+	case !policyRead:
 		problem = f.policy.notRead()
 	case current == nil:
 		problem = fmt.Errorf("the ConfigMap %s does not exist", f.key)
@@ -104,16 +105,20 @@ func (f *follower) follow(ctx context.Context) (next time.Time) {
 			}
 		}
 		f.inForce(p, text, fromConfigMap, now)
-		if err := f.keep(ctx, current, kept); err != nil {
+		err = f.lastGood.notRead()
+		if keptRead {
+			err = f.keep(ctx, current, kept)
+		}
+		if err != nil {
 			f.log.Warn("the last good policy cannot be kept: trying again", "configmap", f.lastGoodKey().String(), "error", err.Error())
 			next = now.Add(retryDelay)
 		}
 		return soonest(next, p.Until)
 	}
-	if f.policy.synced() {
+	if policyRead {
 		f.report(ctx, current, problem)
 	}
-	p, until := f.fallBack(lastGood, current != nil && strings.TrimSpace(text) != "", now)
+	p, until := f.fallBack(lastGood, policyRead && keptRead, current != nil && strings.TrimSpace(text) != "", now)
 	if p == nil {
 		return time.Time{} // not ready: what was not read yet will poke
 	}
@@ -121,9 +126,9 @@ func (f *follower) follow(ctx context.Context) (next time.Time) {
 }
 
 // fallBack puts the last good policy in force: the kept one, else the one that this replica has from the ConfigMap
-// and could not keep yet, else the built-in one where there never was any. nil where that is not known. Whoever wrote a
-// first policy with a mistake, bad, may have wanted it to refuse nothing: then the built-in one only warns.
-func (f *follower) fallBack(lastGood string, bad bool, now time.Time) (*policy.Policy, time.Time) {
+// and could not keep yet, else the built-in one where there never was any. nil where that is not known, because not all
+// was read. Whoever wrote a first policy with a mistake, bad, may have wanted it to refuse nothing: then the built-in one only warns.
+func (f *follower) fallBack(lastGood string, allRead, bad bool, now time.Time) (*policy.Policy, time.Time) {
 	source := fromLastGood
 	p, _, err := policy.LoadShared(f.lastGoodKey().Name, []byte(lastGood), now)
 	switch {
@@ -133,7 +138,7 @@ func (f *follower) fallBack(lastGood string, bad bool, now time.Time) (*policy.P
 		if p, _, err = policy.LoadShared(PolicyKey, []byte(lastGood), now); err != nil {
 			return nil, time.Time{} // it was loaded before
 		}
-	case f.policy.synced() && f.lastGood.synced():
+	case allRead:
 		if p, source = policy.Default(), fromDefault; bad {
 			p = p.WithMode(policy.ModeWarn)
 		}
@@ -151,14 +156,18 @@ func soonest(a, b time.Time) time.Time {
 	return a
 }
 
-// read returns a ConfigMap as it was last seen, nil for none.
-func (f *follower) read(ctx context.Context, w *watch, key types.NamespacedName) *corev1.ConfigMap {
-	var object corev1.ConfigMap
-	// Not with a context that ends: shutting down is no reason to think it gone.
-	if !w.synced() || w.cache.Get(context.WithoutCancel(ctx), key, &object) != nil {
-		return nil
+// read returns a ConfigMap as it was last seen, nil for none, and whether that is known. It is asked once: what was not
+// read yet a moment ago may be now, and is not to be taken for absent.
+func (f *follower) read(ctx context.Context, w *watch, key types.NamespacedName) (object *corev1.ConfigMap, known bool) {
+	if !w.synced() {
+		return nil, false
 	}
-	return &object
+	object = &corev1.ConfigMap{}
+	// Not with a context that ends: shutting down is no reason to think it gone.
+	if w.cache.Get(context.WithoutCancel(ctx), key, object) != nil {
+		return nil, true
+	}
+	return object, true
 }
 
 // isNews tells whether the ConfigMap says something else than the last time.
@@ -233,9 +242,6 @@ func (f *follower) inForce(p *policy.Policy, text, source string, now time.Time)
 
 // keep copies a good policy into the ConfigMap of the last good one, unless that holds it or a newer one.
 func (f *follower) keep(ctx context.Context, current, kept *corev1.ConfigMap) error {
-	if !f.lastGood.synced() {
-		return f.lastGood.notRead()
-	}
 	if kept != nil && (kept.Data[PolicyKey] == current.Data[PolicyKey] || isNewer(kept, current)) {
 		return nil
 	}

@@ -100,7 +100,7 @@ func (h *home) close(withLogs bool) error {
 
 // writeFiles writes the configuration of the node's programs, and returns the token of the admin.
 func (h *home) writeFiles() (token string, err error) {
-	for _, dir := range []string{"logs", "cni", "volume-plugins", "var/log", "var/lib", "var/tmp"} {
+	for _, dir := range []string{"logs", "cni", "volume-plugins", "static-pods", "var/log", "var/lib", "var/tmp"} {
 		err = cmp.Or(err, os.MkdirAll(h.path(dir), 0o755))
 	}
 	err = cmp.Or(err, os.Symlink("/run", h.path("var/run")))

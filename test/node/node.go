@@ -124,6 +124,7 @@ func (n *Node) prepare(ctx context.Context) error {
 		Dial:            n.Dial,
 		QPS:             1000,
 		Burst:           2000,
+		WarningHandler:  rest.NoWarnings{}, // of thousands of pods, in the output of the tests
 	}
 	return buildStatic(ctx, n.init, "github.com/podvet/podvet/test/node/init")
 }

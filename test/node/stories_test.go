@@ -17,8 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// The stories are what podvet is for, told by a real kubelet in real seconds: stories/NAME.yaml as it is written, and
-// as podvet fixes it.
+// The stories are what podvet is for, told by a real kubelet in real seconds: stories/NAME.yaml as it is written, as
+// podvet fix writes it, and as it is written where podvet is installed.
 func TestStories(t *testing.T) {
 	t.Parallel()
 	podvet := filepath.Join(t.TempDir(), "podvet")
@@ -27,38 +27,65 @@ func TestStories(t *testing.T) {
 	if said, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, said)
 	}
-	for name, story := range map[string]struct {
-		written, fixed func(*testing.T, *watched)
-	}{
-		"slow-boot":       {slowBootIsKilledAgainAndAgain, slowBootBecomesReady},
-		"unresolved-port": {unresolvedPortIsNeverReady, nil}, // what to write instead podvet cannot know
-		"prestop":         {prestopEndsInSIGKILL, prestopEndsCleanly},
-	} {
-		file := filepath.Join("stories", name+".yaml")
-		t.Run(name+"/as written", func(t *testing.T) {
-			t.Parallel()
-			manifest, err := os.ReadFile(file)
+	t.Run("without podvet", func(t *testing.T) {
+		t.Parallel()
+		play(t, shared, "slow-boot", written(t, "slow-boot"), slowBootIsKilledAgainAndAgain)
+		play(t, shared, "unresolved-port", written(t, "unresolved-port"), unresolvedPortIsNeverReady)
+		play(t, shared, "prestop", written(t, "prestop"), prestopEndsInSIGKILL)
+	})
+	t.Run("as podvet fixes it", func(t *testing.T) {
+		t.Parallel()
+		fixed := func(name string) string {
+			manifest, err := exec.Command(podvet, "fix", storyFile(name)).Output()
 			if err != nil {
 				t.Fatal(err)
 			}
-			story.written(t, tell(t, namespace(t, shared), name, string(manifest)))
-		})
-		if story.fixed == nil {
-			continue
+			return string(manifest)
 		}
-		t.Run(name+"/as podvet fixes it", func(t *testing.T) {
-			t.Parallel()
-			manifest, err := exec.Command(podvet, "fix", file).Output()
-			if err != nil {
-				t.Fatal(err)
+		play(t, shared, "slow-boot", fixed("slow-boot"), slowBootBecomesReady)
+		play(t, shared, "prestop", fixed("prestop"), prestopEndsCleanly)
+		// What to write for the port podvet cannot know.
+	})
+	t.Run("with podvet", func(t *testing.T) {
+		t.Parallel()
+		r := newRelease(t, startNode(t))
+		r.install(t, "policy: {mode: enforce}\n"+failClosed)
+		r.awaitVetted(t, namespace(t, r.n))
+		play(t, r.n, "slow-boot", written(t, "slow-boot"), slowBootIsRepaired)
+		play(t, r.n, "prestop", written(t, "prestop"), prestopEndsCleanly)
+		t.Run("unresolved-port", func(t *testing.T) { unresolvedPortIsRefused(t, r.n, written(t, "unresolved-port")) })
+		t.Run("mirror pod", func(t *testing.T) { awaitMirror(t, r.n, namespace(t, r.n), "static") })
+		t.Run("kube-system", func(t *testing.T) {
+			if vetted, err := r.create(t.Context(), "kube-system"); err != nil || vetted {
+				t.Errorf("a pod in kube-system: %v, vetted: %v", err, vetted)
 			}
-			story.fixed(t, tell(t, namespace(t, shared), name, string(manifest)))
 		})
+	})
+}
+
+// play plays a story in a namespace of its own, beside the others.
+func play(t *testing.T, n *Node, name, manifest string, want func(*testing.T, *watched)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		want(t, tell(t, n, namespace(t, n), name, manifest))
+	})
+}
+
+func storyFile(name string) string { return filepath.Join("stories", name+".yaml") }
+
+func written(t *testing.T, name string) string {
+	t.Helper()
+	manifest, err := os.ReadFile(storyFile(name))
+	if err != nil {
+		t.Fatal(err)
 	}
+	return string(manifest)
 }
 
 // A watched story is the pod of one that is played, with all that was seen of it.
 type watched struct {
+	n               *Node
 	namespace, name string
 
 	mu   sync.Mutex
@@ -66,21 +93,21 @@ type watched struct {
 }
 
 // tell creates a story and watches its pod until the test ends. Then it shows the events.
-func tell(t *testing.T, namespace, name, manifest string) *watched {
+func tell(t *testing.T, n *Node, namespace, name, manifest string) *watched {
 	t.Helper()
-	changes, err := shared.Client.CoreV1().Pods(namespace).Watch(t.Context(), metav1.ListOptions{LabelSelector: "app=" + name})
+	changes, err := n.Client.CoreV1().Pods(namespace).Watch(t.Context(), metav1.ListOptions{LabelSelector: "app=" + name})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(changes.Stop)
 	t.Cleanup(func() {
-		shown, err := shared.Kubectl(context.Background(), "", "get", "events", "-n", namespace, "--sort-by=.lastTimestamp",
+		shown, err := n.Kubectl(context.Background(), "", "get", "events", "-n", namespace, "--sort-by=.lastTimestamp",
 			"-o", "custom-columns=LAST:.lastTimestamp,COUNT:.count,REASON:.reason,MESSAGE:.message")
 		t.Logf("%v\n%s", err, shown)
 	})
-	w := &watched{namespace: namespace, name: name}
+	w := &watched{n: n, namespace: namespace, name: name}
 	go w.note(changes)
-	kubectl(t, shared, manifest, "apply", "-n", namespace, "-f", "-")
+	kubectl(t, n, manifest, "apply", "-n", namespace, "-f", "-")
 	return w
 }
 
@@ -128,7 +155,7 @@ func (w *watched) wasReady() bool {
 func (w *watched) wantEvent(t *testing.T, reason, words string) {
 	t.Helper()
 	eventually(t, 10*time.Second, func() error {
-		events, err := shared.Client.CoreV1().Events(w.namespace).List(t.Context(), metav1.ListOptions{})
+		events, err := w.n.Client.CoreV1().Events(w.namespace).List(t.Context(), metav1.ListOptions{})
 		if err != nil {
 			return err
 		}
@@ -161,13 +188,45 @@ func slowBootBecomesReady(t *testing.T, w *watched) {
 	}
 }
 
+// slowBootIsRepaired: podvet wrote the startupProbe into the pod, as its annotation says, and left the Deployment as it is.
+func slowBootIsRepaired(t *testing.T, w *watched) {
+	slowBootBecomesReady(t, w)
+	w.mu.Lock()
+	pod := w.seen[0]
+	w.mu.Unlock()
+	if got := pod.Annotations["podvet.dev/fixed"]; got != "no-startup-probe/app" || pod.Spec.Containers[0].StartupProbe == nil {
+		t.Errorf("the annotation is %q, the startupProbe %v", got, pod.Spec.Containers[0].StartupProbe)
+	}
+	deployment, err := w.n.Client.AppsV1().Deployments(w.namespace).Get(t.Context(), w.name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if deployment.Spec.Template.Spec.Containers[0].StartupProbe != nil || deployment.Spec.Template.Annotations != nil {
+		t.Errorf("the template of the Deployment was changed: %+v", deployment.Spec.Template)
+	}
+}
+
 func unresolvedPortIsNeverReady(t *testing.T, w *watched) {
 	w.sees(t, 20*time.Second, "running", func(s corev1.ContainerStatus) bool { return s.State.Running != nil })
 	w.wantEvent(t, "Unhealthy", "Startup probe errored and resulted in unknown state")
 	time.Sleep(35 * time.Second) // 30 failures, each second, are allowed
-	status := pod(t, shared, w.namespace, w.name).Status.ContainerStatuses[0]
+	status := pod(t, w.n, w.namespace, w.name).Status.ContainerStatuses[0]
 	if w.wasReady() || *status.Started || status.RestartCount != 0 {
 		t.Errorf("it was ready: %v; it is %+v", w.wasReady(), status)
+	}
+}
+
+// unresolvedPortIsRefused: whoever applies the pod is told where the mistake is and what to write.
+func unresolvedPortIsRefused(t *testing.T, n *Node, manifest string) {
+	_, err := n.Kubectl(t.Context(), manifest, "apply", "-n", namespace(t, n), "-f", "-")
+	if err == nil {
+		t.Fatal("it was created")
+	}
+	t.Log(err)
+	for _, words := range []string{`admission webhook "validate.podvet.dev" denied the request`, `startupProbe names port "htpp", which is not declared`, "declare it here or write a number", "[probe-port-unresolved]"} {
+		if !strings.Contains(err.Error(), words) {
+			t.Errorf("the refusal does not say %s", words)
+		}
 	}
 }
 
@@ -191,13 +250,13 @@ func (w *watched) deletes(t *testing.T) (ended *corev1.ContainerStateTerminated,
 	t.Helper()
 	w.sees(t, 20*time.Second, "ready", func(s corev1.ContainerStatus) bool { return s.Ready })
 	var log strings.Builder
-	follow := shared.Command(t.Context(), "kubectl", "logs", "--follow", "-n", w.namespace, w.name)
+	follow := w.n.Command(t.Context(), "kubectl", "logs", "--follow", "-n", w.namespace, w.name)
 	follow.Stdout = &log
 	if err := follow.Start(); err != nil {
 		t.Fatal(err)
 	}
 	begin := time.Now()
-	kubectl(t, shared, "", "delete", "pod", "-n", w.namespace, w.name)
+	kubectl(t, w.n, "", "delete", "pod", "-n", w.namespace, w.name)
 	if lasted := time.Since(begin); lasted < 30*time.Second {
 		t.Errorf("it was gone after %v, while the hook sleeps for 30 s", lasted)
 	}

@@ -1,0 +1,145 @@
+package node
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// wantRights compares what podvet may do with what the API server has seen it do: it was never forbidden anything, and
+// has no right that it did not use.
+func (r *release) wantRights(t *testing.T) {
+	t.Helper()
+	r.meetTrouble(t)
+	used := r.used(t)
+	for _, right := range used {
+		if strings.HasPrefix(right, "forbidden: ") {
+			t.Error(right)
+		}
+	}
+	granted := r.granted(t)
+	for _, right := range granted {
+		// An informer lists only where the API server does not stream what is there to a watch.
+		watch := strings.Replace(right, "list ", "watch ", 1)
+		if !slices.Contains(used, right) && !slices.Contains(used, watch) {
+			t.Errorf("podvet may %s and never does", right)
+		}
+	}
+	t.Logf("%d rights, each of them used: %s", len(granted), strings.Join(granted, ", "))
+}
+
+// meetTrouble brings about what podvet needs its rarer rights for: a policy that it cannot read, which arrives while it
+// is away, and a namespace that it does not know.
+func (r *release) meetTrouble(t *testing.T) {
+	t.Helper()
+	good := kubectl(t, r.n, "", "get", "configmap", "podvet-policy", "-n", r.namespace, "-o", `jsonpath={.data.policy\.yaml}`)
+	r.scale(t, 0)
+	r.writePolicy(t, strings.Replace(good, "mode: warn", "mode: wran", 1))
+	r.scale(t, 2)
+	eventually(t, 10*time.Second, func() error {
+		events := kubectl(t, r.n, "", "get", "events", "-n", r.namespace, "--field-selector=involvedObject.name=podvet-policy")
+		if !strings.Contains(events, "wran") {
+			return fmt.Errorf("the events about the bad policy are %q", events)
+		}
+		return nil
+	})
+	r.writePolicy(t, good)
+	r.review(t, "a-namespace-that-is-not-there")
+}
+
+func (r *release) writePolicy(t *testing.T, text string) {
+	t.Helper()
+	patch, err := json.Marshal(map[string]any{"data": map[string]string{"policy.yaml": text}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kubectl(t, r.n, "", "patch", "configmap", "podvet-policy", "-n", r.namespace, "--type=merge", "-p", string(patch))
+}
+
+// review has a replica judge a pod in a namespace. A namespace without an object, which no pod can come from, is how to
+// make podvet ask for one without a race against its watch.
+func (r *release) review(t *testing.T, namespace string) {
+	t.Helper()
+	body := fmt.Sprintf(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"1","kind":{"group":"","version":"v1","kind":"Pod"},
+		"resource":{"group":"","version":"v1","resource":"pods"},"operation":"CREATE","namespace":%q,"userInfo":{},
+		"object":{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"restartPolicy":"Always","containers":[{"name":"c","image":"i"}]}}}}`, namespace)
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+		DialContext: r.n.Dial, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true,
+	}}
+	response, err := client.Post("https://"+r.pods(t)[0].Status.PodIP+":9443/validate", "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if answer, err := io.ReadAll(response.Body); err != nil || response.StatusCode != http.StatusOK || !bytes.Contains(answer, []byte(`"allowed":true`)) {
+		t.Errorf("the review is answered with %s %s %v", response.Status, answer, err)
+	}
+}
+
+// granted are the rights of the chart's roles, each as "verb resource" or "verb resource/name".
+func (r *release) granted(t *testing.T) []string {
+	t.Helper()
+	rbac := r.n.Client.RbacV1()
+	cluster, err := rbac.ClusterRoles().Get(t.Context(), "podvet", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := rbac.Roles(r.namespace).Get(t.Context(), "podvet", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rights []string
+	for _, rule := range slices.Concat([]rbacv1.PolicyRule{}, cluster.Rules, own.Rules) {
+		for _, verb := range rule.Verbs {
+			for _, resource := range rule.Resources {
+				if len(rule.ResourceNames) == 0 {
+					rights = append(rights, verb+" "+resource)
+				}
+				for _, name := range rule.ResourceNames {
+					rights = append(rights, verb+" "+resource+"/"+name)
+				}
+			}
+		}
+	}
+	return rights
+}
+
+// used are the rights that the audit log has seen podvet use, with and without names.
+func (r *release) used(t *testing.T) []string {
+	t.Helper()
+	log, err := os.ReadFile(filepath.Join(r.n.Logs, "audit.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rights []string
+	for line := range bytes.Lines(log) {
+		var event struct {
+			Verb           string
+			User           struct{ Username string }
+			ObjectRef      struct{ Resource, Name string }
+			ResponseStatus struct{ Code int }
+		}
+		if err := json.Unmarshal(line, &event); err != nil || event.User.Username != "system:serviceaccount:"+r.namespace+":podvet" {
+			continue
+		}
+		named := event.Verb + " " + event.ObjectRef.Resource + "/" + event.ObjectRef.Name
+		if event.ResponseStatus.Code == http.StatusForbidden {
+			named = "forbidden: " + named
+		}
+		rights = append(rights, named, event.Verb+" "+event.ObjectRef.Resource)
+	}
+	slices.Sort(rights)
+	return slices.Compact(rights)
+}
