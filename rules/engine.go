@@ -141,7 +141,7 @@ func (p *Pass) judge() []Finding {
 	}
 	return slices.DeleteFunc(p.findings, func(f Finding) bool {
 		return f.Rule.YieldsTo != "" && slices.ContainsFunc(p.findings, func(g Finding) bool {
-			return g.Rule.ID == f.Rule.YieldsTo && g.Container == f.Container
+			return g.Rule.ID == f.Rule.YieldsTo && g.Container == f.Container && g.Uncapped >= f.Uncapped
 		})
 	})
 }

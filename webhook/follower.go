@@ -32,11 +32,11 @@ const (
 // a replica that lags behind must not put an older one back.
 const versionAnnotation = "podvet.dev/resource-version"
 
-// uidAnnotation tells a ConfigMap from one of the same name before it.
-const uidAnnotation = "podvet.dev/uid"
-
 // retryDelay is how soon the last good policy is written again where that failed.
 const retryDelay = 2 * time.Second
+
+// keepTimeout bounds a write: the next change of the policy waits for it.
+const keepTimeout = 2 * time.Second
 
 // follower puts the policy in force that the ConfigMaps hold, and keeps the last good one. What it does depends on
 // the two ConfigMaps alone, so that all replicas do the same. One goroutine runs it.
@@ -46,6 +46,7 @@ type follower struct {
 	seen    string // what the ConfigMap said when it was last looked at
 	text    string // that is in force
 	source  string
+	unkept  bool // the text is good and could not be written to the last good one yet
 }
 
 func newFollower(c *Cluster) follower { return follower{Cluster: c, changed: make(chan struct{}, 1)} }
@@ -109,14 +110,18 @@ func (f *follower) follow(ctx context.Context) (next time.Time) {
 		if keptRead {
 			err = f.keep(ctx, current, kept)
 		}
-		if err != nil {
+		if f.unkept = err != nil; f.unkept {
 			f.log.Warn("the last good policy cannot be kept: trying again", "configmap", f.lastGoodKey().String(), "error", err.Error())
 			next = now.Add(retryDelay)
 		}
 		return soonest(next, p.Until)
 	}
 	if policyRead {
-		f.report(ctx, current, problem)
+		instead := "the last good one stays in force"
+		if lastGood == "" && f.text == "" {
+			instead = "there never was a good one, the built-in one is in force and only warns"
+		}
+		f.report(ctx, current, problem, instead)
 	}
 	p, until := f.fallBack(lastGood, policyRead && keptRead, current != nil && strings.TrimSpace(text) != "", now)
 	if p == nil {
@@ -132,7 +137,7 @@ func (f *follower) fallBack(lastGood string, allRead, bad bool, now time.Time) (
 	source := fromLastGood
 	p, _, err := policy.LoadShared(f.lastGoodKey().Name, []byte(lastGood), now)
 	switch {
-	case lastGood != "" && err == nil:
+	case lastGood != "" && err == nil && !f.unkept:
 	case f.source == fromConfigMap || f.source == fromLastGood:
 		lastGood = f.text
 		if p, _, err = policy.LoadShared(PolicyKey, []byte(lastGood), now); err != nil {
@@ -185,7 +190,7 @@ func (f *follower) count(result string, now time.Time) {
 }
 
 // report tells once of a policy that cannot be used: a metric, one log line, an Event on the ConfigMap.
-func (f *follower) report(ctx context.Context, current *corev1.ConfigMap, problem error) {
+func (f *follower) report(ctx context.Context, current *corev1.ConfigMap, problem error, instead string) {
 	if !f.isNews(problem.Error()) {
 		return
 	}
@@ -195,26 +200,28 @@ func (f *follower) report(ctx context.Context, current *corev1.ConfigMap, proble
 		f.log.Warn("there is no policy: the last good one stays in force, or the built-in one where there never was any", "reason", problem.Error())
 	} else {
 		f.count("bad", time.Now())
-		f.log.Error("the policy is bad: the last good one stays in force", "configmap", f.key.String(), "error", mistakes[0].Error(), "mistakes", len(mistakes))
+		f.log.Error("the policy is bad: "+instead, "configmap", f.key.String(), "error", mistakes[0].Error(), "mistakes", len(mistakes))
 	}
 	if current == nil {
 		return
 	}
 	first, _, _ := strings.Cut(problem.Error(), "\n")
-	if err := f.event(ctx, current, first); err != nil && !apierrors.IsAlreadyExists(err) {
+	if err := f.event(ctx, current, first+": "+instead); err != nil && !apierrors.IsAlreadyExists(err) {
 		f.log.Warn("the Event about the policy cannot be written", "error", err.Error())
 	}
 }
 
 // event is one for all replicas and each mistake: its name says which.
 func (f *follower) event(ctx context.Context, about *corev1.ConfigMap, problem string) error {
+	ctx, stop := context.WithTimeout(ctx, keepTimeout)
+	defer stop()
 	sum := sha256.Sum256([]byte(string(about.UID) + about.ResourceVersion + problem))
 	now := metav1.Now()
 	return f.client.Create(ctx, &corev1.Event{
 		ObjectMeta: metav1.ObjectMeta{Namespace: about.Namespace, Name: about.Name + "." + hex.EncodeToString(sum[:8])},
 		InvolvedObject: corev1.ObjectReference{APIVersion: "v1", Kind: "ConfigMap", Namespace: about.Namespace, Name: about.Name,
 			UID: about.UID, ResourceVersion: about.ResourceVersion},
-		Type: corev1.EventTypeWarning, Reason: "PolicyNotUsed", Message: truncated(problem + ": the last good policy stays in force"),
+		Type: corev1.EventTypeWarning, Reason: "PolicyNotUsed", Message: truncated(problem),
 		Source: corev1.EventSource{Component: "podvet"}, FirstTimestamp: now, LastTimestamp: now, Count: 1,
 		ReportingController: "podvet.dev/podvet",
 	})
@@ -245,12 +252,14 @@ func (f *follower) keep(ctx context.Context, current, kept *corev1.ConfigMap) er
 	if kept != nil && (kept.Data[PolicyKey] == current.Data[PolicyKey] || isNewer(kept, current)) {
 		return nil
 	}
+	ctx, stop := context.WithTimeout(ctx, keepTimeout)
+	defer stop()
 	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: f.key.Namespace, Name: f.lastGoodKey().Name}}
 	if kept != nil {
 		object = kept.DeepCopy()
 	}
 	object.Data = map[string]string{PolicyKey: current.Data[PolicyKey]}
-	object.Annotations = merged(object.Annotations, map[string]string{versionAnnotation: current.ResourceVersion, uidAnnotation: string(current.UID),
+	object.Annotations = merged(object.Annotations, map[string]string{versionAnnotation: current.ResourceVersion,
 		"podvet.dev/about": "The last policy that podvet could use. podvet writes it; edit the ConfigMap " + f.key.Name + " instead."})
 	write := func() error { return f.client.Create(ctx, object) }
 	if kept != nil {
@@ -267,7 +276,7 @@ func (f *follower) keep(ctx context.Context, current, kept *corev1.ConfigMap) er
 func isNewer(kept, current *corev1.ConfigMap) bool {
 	copied, err1 := strconv.ParseUint(kept.Annotations[versionAnnotation], 10, 64)
 	seen, err2 := strconv.ParseUint(current.ResourceVersion, 10, 64)
-	return err1 == nil && err2 == nil && kept.Annotations[uidAnnotation] == string(current.UID) && copied > seen
+	return err1 == nil && err2 == nil && copied > seen
 }
 
 func merged(a, b map[string]string) map[string]string {

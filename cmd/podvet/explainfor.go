@@ -61,6 +61,9 @@ func explainFor(cmd *cobra.Command, policyFile, object string, only []string) er
 				name = subject.Namespace + "/" + name
 			}
 			fmt.Fprintf(&text, "%s:%d: %s %s\n", doc.File, doc.Line, doc.Kind, name)
+			if note := p.For(subject, namespaces.Labels(subject.Namespace)).Note; note != "" {
+				fmt.Fprintf(&text, "  %s\n", note)
+			}
 			writeExplanation(&text, source.File, explanation, countFindings(subject, by.plan(subject)), only)
 		}
 	}, func(p manifest.Problem) { problems = append(problems, p) })

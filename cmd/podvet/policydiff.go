@@ -142,11 +142,14 @@ func diffSubjects(cmd *cobra.Command, args []string, both [2]*policy.Policy) err
 	return problemsOf(reports[1])
 }
 
-// minus lists what is in a and not in b.
+// minus lists what is in a and not in b, as often as it is there more often.
 func minus(a, b []string) []string {
+	b = slices.Clone(b)
 	var list []string
 	for _, one := range a {
-		if !slices.Contains(b, one) {
+		if i := slices.Index(b, one); i >= 0 {
+			b = slices.Delete(b, i, i+1)
+		} else {
 			list = append(list, one)
 		}
 	}

@@ -58,7 +58,7 @@ func newPolicyTest() *cobra.Command {
     fixed:                            # the same for fixes, as RULE/CONTAINER; where it is left out they are not compared
       Deployment/worker: [no-startup-probe/app]
 
-An object without findings need not be named. Levels are those in force, after the mode. Namespace objects among the
+An object without findings need not be named. Of two with one name write KIND/NAMESPACE/NAME. Levels are those in force, after the mode. Namespace objects among the
 manifests give their namespaces labels.
 
 Exit status: 0 all cases pass, 1 one fails, 2 not all of the work could be done.`,
@@ -141,6 +141,9 @@ func (r *testRun) file(name string) error {
 	if err != nil {
 		return err
 	}
+	if len(test.Cases) == 0 {
+		return fmt.Errorf("%s: has no cases: podvet policy test --help shows some", name)
+	}
 	var errs []error
 	for i, c := range test.Cases {
 		if c.Name == "" {
@@ -196,6 +199,9 @@ func (c policyCase) run(dir string, source policy.Source) ([]string, error) {
 	findings, fixed := map[string][]string{}, map[string][]string{}
 	for s := range found.Subjects {
 		name := s.Kind + "/" + s.Name
+		if s.Namespace != "" {
+			name = s.Kind + "/" + s.Namespace + "/" + s.Name
+		}
 		findings[name] = append(findings[name], findingWords(s)...)
 		for _, f := range s.Fixed {
 			fixed[name] = append(fixed[name], f.Rule+"/"+f.Container)
@@ -204,11 +210,30 @@ func (c policyCase) run(dir string, source policy.Source) ([]string, error) {
 			findings[name] = []string{}
 		}
 	}
-	differences := compareWanted("findings", c.Want, findings, findings)
+	differences := compareWanted("findings", fullNames(c.Want, findings), findings, findings)
 	if c.Fixed != nil {
-		differences = append(differences, compareWanted("fixed", c.Fixed, fixed, findings)...)
+		differences = append(differences, compareWanted("fixed", fullNames(c.Fixed, findings), fixed, findings)...)
 	}
 	return differences, nil
+}
+
+// fullNames puts the namespace into names that are written without it and mean one object.
+func fullNames(want, known map[string][]string) map[string][]string {
+	full := map[string][]string{}
+	for name, list := range want {
+		kind, short, _ := strings.Cut(name, "/")
+		meant := []string{}
+		for other := range known {
+			if parts := strings.Split(other, "/"); len(parts) == 3 && parts[0] == kind && parts[2] == short {
+				meant = append(meant, other)
+			}
+		}
+		if known[name] == nil && len(meant) == 1 {
+			name = meant[0]
+		}
+		full[name] = list
+	}
+	return full
 }
 
 func findingWords(s *report.Subject) []string {

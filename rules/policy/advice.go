@@ -64,7 +64,9 @@ func (a adviser) expiry(expires Day, path string, now time.Time) {
 func (a adviser) levels() {
 	profile, _ := rules.ParseProfile(string(a.doc.Profile))
 	for id, entry := range a.doc.Rules {
-		if rule := rules.Lookup(id); rule != nil && entry.Level != "" && string(entry.Level) == rule.Levels[profile].String() {
+		// It overrides the profile of a scope too.
+		otherProfile := slices.ContainsFunc(a.doc.Scopes, func(s scope) bool { return s.Profile != "" && s.Profile != a.doc.Profile })
+		if rule := rules.Lookup(id); rule != nil && !otherProfile && entry.Level != "" && string(entry.Level) == rule.Levels[profile].String() {
 			a.advise(join(join("rules", id), "level"), "%s is already its level in the profile %s: remove this", entry.Level, profile)
 		}
 	}
@@ -75,10 +77,7 @@ func (a adviser) levels() {
 		}
 		for id, entry := range s.Rules {
 			rule := rules.Lookup(id)
-			// A scope before this one may have changed it for some.
-			if rule == nil || entry.Level == "" || slices.ContainsFunc(a.doc.Scopes[:i], func(before scope) bool {
-				return before.Rules[id].Level != "" || before.Profile != "" && !own
-			}) {
+			if rule == nil || entry.Level == "" || a.anotherSays(i, id) {
 				continue
 			}
 			level, from := rule.Levels[scopeProfile].String(), "in the profile "+scopeProfile.String()
@@ -90,6 +89,16 @@ func (a adviser) levels() {
 			}
 		}
 	}
+}
+
+// anotherSays tells whether another scope may have a say in the level of a rule where this one matches.
+func (a adviser) anotherSays(i int, id string) bool {
+	for j, s := range a.doc.Scopes {
+		if j != i && (s.Rules[id].Level != "" || s.Profile != "") {
+			return true
+		}
+	}
+	return false
 }
 
 // nowhere finds selectors that match no namespace of the cluster.

@@ -151,6 +151,9 @@ func sortedKeys(set map[string]bool) []string {
 // maxDecisions bounds what is kept: where more places are asked about, all is worked out anew.
 const maxDecisions = 4096
 
+// maxKey bounds a key in bytes: what it is made of has not been validated yet, and may be long to fill the memory.
+const maxKey = 1024
+
 // cache keeps decisions, and what many of them share. It is dropped with its policy.
 type cache struct {
 	sync.RWMutex
@@ -201,7 +204,9 @@ func (p *Policy) decide(key string, at place) *decision {
 			p.cache.exemptions[exemptionKey] = d.exemptions
 		}
 	}
-	p.cache.decisions[key] = d
+	if len(key) <= maxKey {
+		p.cache.decisions[key] = d
+	}
 	return d
 }
 
@@ -322,7 +327,7 @@ type exemptionKey struct {
 }
 
 // maxKnown bounds what one set remembers: images have a tag for each build.
-const maxKnown = 1024
+const maxKnown = 32
 
 func (p *Policy) exemptionSet(indexes []int) *exemptionSet {
 	set := &exemptionSet{byRule: map[*rules.Rule][]*compiledExemption{}, known: map[exemptionKey]*rules.Exemption{}}
@@ -345,6 +350,9 @@ func (s *exemptionSet) find(rule *rules.Rule, c *rules.Container) *rules.Exempti
 	key := exemptionKey{rule: rule, pod: c == nil}
 	if c != nil {
 		key.name, key.image = c.Name, c.Image
+	}
+	if len(key.name)+len(key.image) > maxKey {
+		return firstOf(candidates, c)
 	}
 	s.mu.RLock()
 	e, known := s.known[key]

@@ -52,9 +52,9 @@ func (e Errors) Error() string {
 // maxErrors is how many mistakes are named: aliases can make one a million times.
 const maxErrors = 100
 
-// maxNodes bounds what aliases can expand to. A policy of 1 MiB, the most that a ConfigMap holds, has fewer.
-// (Depth needs no bound: the document's types end an alias to itself.)
-const maxNodes = 1 << 20
+// maxAliased bounds what aliases can expand to: a few lines of them could fill the memory of every replica. (Depth
+// needs no bound: the document's types end an alias to itself.)
+const maxAliased = 10_000
 
 // decoder reads YAML into Go values by their JSON tags, strictly, and collects every mistake with its place.
 // (Strict decoders of YAML libraries stop at the first mistake, or know no paths.)
@@ -66,6 +66,8 @@ type decoder struct {
 	unknown Errors
 	at      map[string]*yaml.Node // what stands at each path, to place what is found after decoding
 
+	inAlias  int  // aliases that what is read stands in
+	aliased  int  // nodes that were read in aliases
 	tooLarge bool // said once
 	more     bool // than maxErrors
 }
@@ -136,7 +138,14 @@ type word interface{ problem() string }
 
 // decode reads a node into a settable value.
 func (d *decoder) decode(n *yaml.Node, path string, v reflect.Value) {
-	if len(d.at) >= maxNodes {
+	if n.Kind == yaml.AliasNode {
+		d.inAlias++
+		defer func() { d.inAlias-- }()
+	}
+	if d.inAlias > 0 {
+		d.aliased++
+	}
+	if d.aliased > maxAliased {
 		if !d.tooLarge {
 			d.fail(n, path, "aliases make this too large: write it out")
 		}
@@ -290,7 +299,9 @@ func (d *decoder) pairs(n *yaml.Node, path string, visit func(key, value *yaml.N
 
 func (d *decoder) list(n *yaml.Node, path string, v reflect.Value) {
 	if n.Kind != yaml.SequenceNode {
-		d.fail(n, path, "is %s: write a list", describe(n))
+		if n.Tag != "!!null" || n.Kind != yaml.ScalarNode { // all entries may stand in comments
+			d.fail(n, path, "is %s: write a list", describe(n))
+		}
 		return
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))

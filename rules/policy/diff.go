@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
@@ -41,7 +42,7 @@ func Diff(old, next *Policy) []Change {
 			say("scope "+name, "is new: it means %s", now.words(next))
 			// What it changes is what differs from everyone's.
 			was = scopeView{settings: next.doc.settings, rules: next.Settings()}
-		} else if !reflect.DeepEqual(was.match, now.match) {
+		} else if was.match.words() != now.match.words() {
 			say("scope "+name, "means %s instead of %s", now.words(next), was.words(old))
 		}
 		diffSettings("scope "+name, was.settings, now.settings, was.rules, now.rules, say)
@@ -154,7 +155,11 @@ func valueWords(v any) string {
 		if r.IsNil() {
 			return "none"
 		}
-		return "another " + strings.ToLower(strings.TrimPrefix(r.Type().Elem().Name(), "Probe"))
+		text, err := json.Marshal(v)
+		if err != nil {
+			return "another"
+		}
+		return string(text)
 	}
 	return fmt.Sprint(v)
 }

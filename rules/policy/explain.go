@@ -69,11 +69,14 @@ func (e *explainer) explain(namespaceLabels map[string]string, exemptions []int)
 	if label := Mode(namespaceLabels[ModeLabel]); slices.Contains(label.words(), string(label)) {
 		effective.Mode = label
 		mode = Decided{Key: "mode", Value: string(label), By: "the namespace's label " + ModeLabel}
+	} else if label != "" {
+		mode.By += fmt.Sprintf("; the namespace's label %s is %q, no mode: write %s", ModeLabel, label, orList(label.words()))
 	}
 	out.Keys = []Decided{
 		e.lastSaying("profile", string(effective.Profile)), mode,
 		e.lastSaying("fixes", strconv.FormatBool(*effective.Fixes)), e.lastSaying("workloads", string(effective.Workloads)),
 		e.lastSaying("allowPodExemptions", strconv.FormatBool(*effective.AllowPodExemptions)),
+		e.lastSaying("injectedContainers", strings.Join(effective.InjectedContainers, ",")),
 	}
 	settings := e.settings(effective, e.scopes)
 	var own *rules.Exemption
@@ -90,6 +93,14 @@ func (e *explainer) explain(namespaceLabels map[string]string, exemptions []int)
 			one.LevelBy.By = strings.TrimSuffix("profile "+string(effective.Profile)+", "+out.Keys[0].By, ", by default")
 		}
 		one.FixBy = e.fixDecided(rule, settings[i], effective)
+		if effective.Mode == ModeOff { // whatever else is written
+			one.LevelBy = Decided{"level", rules.Off.String(), "mode off, " + mode.By, mode.Line}
+			if rule.HasFix() {
+				one.FixBy = Decided{Key: "fix", Value: "off"}
+			}
+			out.Rules = append(out.Rules, one)
+			continue
+		}
 		for _, n := range exemptions {
 			one.Exempt = append(one.Exempt, e.exempted(rule, n)...)
 		}
@@ -163,7 +174,7 @@ func (p *Policy) scopeName(i int) string {
 // line is where a path is written in the file, 0 for nowhere.
 func (e *explainer) line(path string) int {
 	if n := e.written.at[path]; n != nil {
-		return n.Line + e.source.skip
+		return e.source.lineOf(n.Line)
 	}
 	return 0
 }

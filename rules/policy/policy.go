@@ -184,6 +184,9 @@ func LoadShared(file string, text []byte, now time.Time) (p *Policy, unknown Err
 		sortErrors(errs)
 		return nil, nil, errs
 	}
+	if len(unknown) > 0 {
+		sortErrors(unknown)
+	}
 	return p, unknown, nil
 }
 
@@ -196,10 +199,14 @@ func load(file string, text []byte, now time.Time) (p *Policy, unknown, errs Err
 	if len(d.errs) > 0 {
 		return nil, d.unknown, d.errs
 	}
-	sum := sha256.Sum256(text)
-	p = &Policy{Hash: hex.EncodeToString(sum[:6]), doc: *doc}
+	p = &Policy{Hash: hashOf(text), doc: *doc}
 	p.compile(now)
 	return p, d.unknown, nil
+}
+
+func hashOf(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:6])
 }
 
 // sortErrors puts mistakes in the order of their lines.
@@ -275,8 +282,9 @@ func (p *Policy) WithProfile(profile rules.Profile) *Policy {
 func (p *Policy) WithMode(mode Mode) *Policy { return p.with(func(doc *document) { doc.Mode = mode }) }
 
 func (p *Policy) with(change func(*document)) *Policy {
-	other := &Policy{Hash: p.Hash, doc: p.doc}
+	other := &Policy{doc: p.doc}
 	change(&other.doc)
+	other.Hash = hashOf([]byte(p.Hash + string(other.doc.Profile) + string(other.doc.Mode))) // not the text's: it is another policy
 	other.compile(p.now)
 	return other
 }
@@ -286,6 +294,7 @@ type Source struct {
 	File string
 	Text []byte
 	skip int // lines of the file before the text
+	line int // that all of the text stands on, 0 for lines of its own
 }
 
 // BuiltIn is the source of the built-in policy.
@@ -309,6 +318,8 @@ func Read(file string, text []byte) (Source, error) {
 		source := Source{File: file, Text: []byte(value.Value)}
 		if value.Style&yaml.LiteralStyle != 0 { // the text starts on the line after the key
 			source.skip = value.Line
+		} else { // in quotes, as in JSON
+			source.line = value.Line
 		}
 		return source, nil
 	}
@@ -333,10 +344,19 @@ func (s Source) Advice(now time.Time) Errors {
 
 func (s Source) shift(list Errors) {
 	for i := range list {
-		if list[i].Line > 0 {
-			list[i].Line += s.skip
-		}
+		list[i].Line = s.lineOf(list[i].Line)
 	}
+}
+
+// lineOf is the line in the file of a line of the text, 0 for none.
+func (s Source) lineOf(line int) int {
+	switch {
+	case line == 0:
+		return 0
+	case s.line > 0:
+		return s.line
+	}
+	return line + s.skip
 }
 
 // Decode reads another document of podvet's as strictly as a policy, into a struct with JSON tags whose apiVersion
@@ -407,6 +427,9 @@ func hasKey(n *yaml.Node, key string) bool {
 }
 
 func (d *decoder) unknownRule(path, id string) {
+	if len(d.unknown) == maxErrors {
+		return
+	}
 	n := d.nearest(path)
 	d.unknown = append(d.unknown, Error{File: d.file, Line: n.Line, Path: path,
 		Text: fmt.Sprintf("there is no such rule%s: podvet rules lists them", DidYouMean(id, rules.IDs()))})
