@@ -117,7 +117,7 @@ lint: ## golangci-lint, with the directions of imports
 
 .PHONY: race
 race: ## the concurrent packages under the race detector, which needs a C compiler
-	$(GO) test -race ./webhook ./certs ./cmd/podvet
+	$(GO) test -race -parallel 16 ./webhook ./certs ./cmd/podvet
 
 FUZZTIME ?= 20s
 .PHONY: fuzz

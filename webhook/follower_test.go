@@ -2,10 +2,13 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -57,5 +60,77 @@ func TestReadMeanwhileIsNotAbsent(t *testing.T) {
 				t.Error("the built-in policy is in force")
 			}
 		})
+	}
+}
+
+// held is a ConfigMap that can change, nil for none, and what was tried to write.
+type held struct {
+	cache.Cache
+	object *corev1.ConfigMap
+}
+
+func (h *held) Get(_ context.Context, _ client.ObjectKey, object client.Object, _ ...client.GetOption) error {
+	if h.object == nil {
+		return apierrors.NewNotFound(corev1.Resource("configmaps"), "x")
+	}
+	h.object.DeepCopyInto(object.(*corev1.ConfigMap))
+	return nil
+}
+
+// failing is a client that can write nothing.
+type failing struct{ client.Client }
+
+func (failing) Create(context.Context, client.Object, ...client.CreateOption) error {
+	return errors.New("no")
+}
+func (failing) Update(context.Context, client.Object, ...client.UpdateOption) error {
+	return errors.New("no")
+}
+
+func followed(client client.Client) (c *Cluster, current, kept *held) {
+	h := NewHandler(nil, 0, slog.New(slog.DiscardHandler))
+	current, kept = &held{}, &held{}
+	yes := func() bool { return true }
+	c = &Cluster{handler: h, log: h.log, client: client, key: types.NamespacedName{Namespace: "n", Name: "policy"},
+		policy: &watch{what: "the policy", cache: current, synced: yes}, lastGood: &watch{what: "the last good policy", cache: kept, synced: yes}}
+	c.follower = newFollower(c)
+	return c, current, kept
+}
+
+func withPolicy(text string, version string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "policy", UID: "u", ResourceVersion: version}, Data: map[string]string{PolicyKey: text}}
+}
+
+// TestFirstPolicyIsBad: what is in force depends on the ConfigMaps alone, not on what a replica saw before.
+func TestFirstPolicyIsBad(t *testing.T) {
+	c, current, _ := followed(failing{})
+	inForce := func() string { c.follower.follow(t.Context()); return c.handler.policy.Load().Hash }
+	never := inForce()
+	current.object = withPolicy("profil: x", "1")
+	bad := inForce()
+	other, otherCurrent, _ := followed(failing{})
+	otherCurrent.object = current.object
+	other.follower.follow(t.Context())
+	if started := other.handler.policy.Load().Hash; bad == never || started != bad {
+		t.Errorf("never there: %s, bad: %s, of a replica that started then: %s", never, bad, started)
+	}
+	current.object = nil
+	if gone := inForce(); gone != never {
+		t.Errorf("gone again: %s, never there: %s", gone, never)
+	}
+}
+
+// TestUnkeptIsNotTakenBack: a good policy that could not be kept is still the last good one.
+func TestUnkeptIsNotTakenBack(t *testing.T) {
+	const header = "apiVersion: podvet.dev/v1alpha1\nkind: Policy\n"
+	c, current, kept := followed(failing{})
+	kept.object = withPolicy(header, "1")
+	current.object = withPolicy(header+"mode: audit\n", "2")
+	c.follower.follow(t.Context())
+	good := c.handler.policy.Load().Hash
+	current.object = withPolicy("profil: x", "3")
+	c.follower.follow(t.Context())
+	if got := c.handler.policy.Load().Hash; got != good {
+		t.Errorf("%s is in force, the last good one is %s", got, good)
 	}
 }

@@ -91,6 +91,9 @@ func writeExplanation(out io.Writer, file string, e *policy.Explanation, count m
 		_, _ = fmt.Fprintf(table, "  scope\t%s\t%s\n", s.Value, from(file, policy.Decided{By: "matches", Line: s.Line}))
 	}
 	for _, key := range e.Keys {
+		if key.Key == "injectedContainers" && key.Line == 0 { // a long list that nobody wrote
+			continue
+		}
 		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\n", key.Key, key.Value, from(file, key))
 	}
 	_ = table.Flush() // to a buffer

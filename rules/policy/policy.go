@@ -228,6 +228,9 @@ func (d *decoder) read(text []byte) *document {
 		return doc
 	}
 	d.decode(root, "", reflect.ValueOf(doc).Elem())
+	if d.tooLarge {
+		return doc // much was not read: nothing more can be said
+	}
 	d.header(doc.APIVersion, doc.Kind)
 	d.rules(doc.Rules, "rules", doc.Rules)
 	names := map[string]int{}

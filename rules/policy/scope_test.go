@@ -2,7 +2,9 @@ package policy_test
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -320,3 +322,85 @@ func TestPatterns(t *testing.T) {
 }
 
 func sorted(list []string) []string { return slices.Sorted(slices.Values(list)) }
+
+// TestAliasesExpandToLittle: a few lines of aliases must not fill the memory of every replica.
+func TestAliasesExpandToLittle(t *testing.T) {
+	names := make([]string, 100)
+	for i := range names {
+		names[i] = fmt.Sprint("n", i)
+	}
+	one := "exemptions:\n- &e {rules: [no-readiness-probe], reason: r, match: {namespaces: [" + strings.Join(names, ",") + "]}}\n"
+	if got := mistakes(t, header+one+strings.Repeat("- *e\n", 50)); got != nil {
+		t.Errorf("a few aliases: %q", got)
+	}
+	got := mistakes(t, header+one+strings.Repeat("- *e\n", 9400))
+	if len(got) != 1 || !strings.HasSuffix(got[0], "aliases make this too large: write it out") {
+		t.Errorf("%d mistakes, %q", len(got), got[:min(len(got), 3)])
+	}
+}
+
+// TestAnotherModeIsAnotherPolicy: what is told of a policy tells them apart.
+func TestAnotherModeIsAnotherPolicy(t *testing.T) {
+	if warn := policy.Default().WithMode(policy.ModeWarn); warn.Hash == policy.Default().Hash || ruling(warn, "x", "Pod", nil, nil).Mode != policy.ModeWarn {
+		t.Errorf("%s", warn.Hash)
+	}
+}
+
+// TestExemptionsSilenceNoOtherRule: a rule yields to a finding that is at least as loud, and to no other.
+func TestExemptionsSilenceNoOtherRule(t *testing.T) {
+	s := pod("x", nil)
+	probe := corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{}}, PeriodSeconds: 30, TimeoutSeconds: 1, FailureThreshold: 3, SuccessThreshold: 1}
+	probe.TCPSocket.Port.IntVal = 80
+	s.Containers[0].LivenessProbe = &probe
+	for text, want := range map[string]string{
+		"profile: strict": "deny liveness-without-readiness/app",
+		"profile: strict\nexemptions: [{rules: [liveness-without-readiness], reason: r}]": "audit liveness-without-readiness/app (exempt: r) deny no-readiness-probe/app",
+		"profile: strict\nrules: {liveness-without-readiness: {level: \"off\"}}":          "deny no-readiness-probe/app",
+	} {
+		var got []string
+		for _, line := range sorted(found(load(t, text, time.Now()), s, nil)) {
+			if strings.Contains(line, "readiness") {
+				got = append(got, line)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %q", text, got)
+		}
+	}
+}
+
+// TestAdviceChangesNothing: what is called superfluous can be left out.
+func TestAdviceChangesNothing(t *testing.T) {
+	for text, want := range map[string]int{
+		"rules: {no-readiness-probe: {level: warn}}":                                                                     1,
+		"rules: {no-readiness-probe: {level: warn}}\nscopes: [{match: {namespaces: [pay-*]}, profile: strict}]":          0,
+		"scopes: [{rules: {bare-pod: {level: audit}}}]":                                                                  1,
+		"scopes: [{profile: strict}, {rules: {bare-pod: {level: audit}}}]":                                               0,
+		"scopes: [{rules: {bare-pod: {level: audit}}}, {match: {namespaces: [a]}, rules: {bare-pod: {level: \"off\"}}}]": 0,
+	} {
+		if got := policy.Advice("p.yaml", []byte(header+text), time.Now(), nil); len(got) != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
+
+// TestLongKeysAreNotKept: what a request brings is not validated yet, and must not fill the memory.
+func TestLongKeysAreNotKept(t *testing.T) {
+	p := load(t, "", time.Now())
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	for i := range 500 {
+		s := pod("x", nil)
+		s.OwnerKind = strings.Repeat("k", 100_000) + strconv.Itoa(i)
+		p.For(s, nil)
+	}
+	if used := int64(heap()) - int64(before); used > 10<<20 {
+		t.Errorf("%d bytes are kept", used)
+	}
+	runtime.KeepAlive(p)
+}
