@@ -225,13 +225,16 @@ func TestDryRunShowsThePatch(t *testing.T) {
 func TestControllers(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t, "main")
-	node := "{apiVersion: v1, kind: Node, metadata: {name: " + ns + ", labels: {kubernetes.io/hostname: " + ns + "}}}" // for the DaemonSet
-	must(t, ns, node, "create", "-f", "-")
-	t.Cleanup(func() { _, _, _ = api.Kubectl(context.Background(), "delete", "node", ns) })
 	for _, kind := range []string{"Deployment", "StatefulSet", "DaemonSet"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			name := strings.ToLower(kind)
+			if kind == "DaemonSet" {
+				// It takes a pod until the node lifecycle controller misses its heartbeats, after 50 s, and taints it.
+				node := "{apiVersion: v1, kind: Node, metadata: {name: " + ns + ", labels: {kubernetes.io/hostname: " + ns + "}}}"
+				must(t, ns, node, "create", "-f", "-")
+				t.Cleanup(func() { _, _, _ = api.Kubectl(context.Background(), "delete", "node", ns) })
+			}
 			manifest := fmt.Sprintf("apiVersion: apps/v1\nkind: %s\nmetadata: {name: %s}\nspec:\n  selector: {matchLabels: {app: %s}}\n  template:\n    metadata: {labels: {app: %s}}\n    spec:%s", kind, name, name, name, fixable)
 			stdout, stderr := must(t, ns, manifest, "apply", "-f", "-")
 			if stdout != name+".apps/"+name+" created\n" || len(warnings(stderr)) > 0 {
