@@ -295,9 +295,10 @@ func TestSlowCallers(t *testing.T) {
 		}
 		return conn
 	}
+	trust := client.Transport.(*http.Transport).TLSClientConfig.Clone() // now: the transport's first use writes to its own
 	over := func(protocol string) func() net.Conn {
 		return func() net.Conn {
-			config := client.Transport.(*http.Transport).TLSClientConfig.Clone()
+			config := trust.Clone()
 			config.NextProtos = []string{protocol}
 			conn, err := tls.Dial("tcp", address, config)
 			if err != nil {
