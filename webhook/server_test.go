@@ -418,7 +418,7 @@ func TestSlowCallers(t *testing.T) {
 		t.Parallel()
 		for begin := time.Now(); time.Since(begin) < 25*time.Second; time.Sleep(100 * time.Millisecond) {
 			start := time.Now()
-			fresh := http.Client{Transport: &http.Transport{TLSClientConfig: client.Transport.(*http.Transport).TLSClientConfig, ForceAttemptHTTP2: true, DisableKeepAlives: true}}
+			fresh := http.Client{Transport: &http.Transport{TLSClientConfig: trust.Clone(), ForceAttemptHTTP2: true, DisableKeepAlives: true}}
 			resp, err := fresh.Post(url+"/validate", "application/json", bytes.NewReader(review))
 			if err != nil {
 				t.Fatal(err)
