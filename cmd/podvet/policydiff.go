@@ -81,13 +81,15 @@ var effects = []struct {
 }{
 	{"denied", func(s *report.Subject) []string { return findingsAt(s, rules.Deny) }},
 	{"warned of", func(s *report.Subject) []string { return findingsAt(s, rules.Warn) }},
-	{"fixed", func(s *report.Subject) []string {
-		list := make([]string, 0, len(s.Fixed))
-		for _, f := range s.Fixed {
-			list = append(list, f.Rule+"/"+f.Container)
-		}
-		return list
-	}},
+	{"fixed", fixedWords},
+}
+
+func fixedWords(s *report.Subject) []string {
+	list := make([]string, 0, len(s.Fixed))
+	for _, f := range s.Fixed {
+		list = append(list, f.Rule+"/"+f.Container)
+	}
+	return list
 }
 
 func findingsAt(s *report.Subject, level rules.Level) []string {

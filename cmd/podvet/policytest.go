@@ -203,9 +203,7 @@ func (c policyCase) run(dir string, source policy.Source) ([]string, error) {
 			name = s.Kind + "/" + s.Namespace + "/" + s.Name
 		}
 		findings[name] = append(findings[name], findingWords(s)...)
-		for _, f := range s.Fixed {
-			fixed[name] = append(fixed[name], f.Rule+"/"+f.Container)
-		}
+		fixed[name] = append(fixed[name], fixedWords(s)...)
 		if findings[name] == nil {
 			findings[name] = []string{}
 		}
