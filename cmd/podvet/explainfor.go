@@ -114,12 +114,11 @@ func writeExplanation(out io.Writer, file string, e *policy.Explanation, count m
 			finds = strconv.Itoa(n)
 		}
 		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\n", r.Rule.ID, level, finds, r.FixBy.Value, by)
-		for _, x := range r.Exempt {
-			where := "exempt"
+		for _, x := range r.Lower {
 			if x.Key != "" {
-				where = "exempt in " + x.Key
+				x.By = fmt.Sprintf("container %q: %s", x.Key, x.By)
 			}
-			_, _ = fmt.Fprintf(table, "  \t%s\t\t\t%s\n", x.Value, where+": "+from(file, policy.Decided{By: strings.TrimPrefix(x.By, "exempt: "), Line: x.Line}))
+			_, _ = fmt.Fprintf(table, "  \t%s\t\t\t%s\n", x.Value, from(file, x))
 		}
 	}
 	_ = table.Flush()

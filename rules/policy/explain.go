@@ -31,7 +31,7 @@ type RuleDecided struct {
 	Rule            *rules.Rule
 	Level, Uncapped rules.Level
 	LevelBy, FixBy  Decided // Value is the level without the mode's cap; and on, off or none
-	Exempt          []Decided
+	Lower           []Decided // where the finding is quieter: Key is the container, "" for the pod
 }
 
 // Explain says which scopes, modes, levels and exemptions of a good policy decide about a subject, by the labels of
@@ -79,6 +79,8 @@ func (e *explainer) explain(namespaceLabels map[string]string, exemptions []int)
 		e.lastSaying("injectedContainers", strings.Join(effective.InjectedContainers, ",")),
 	}
 	settings := e.settings(effective, e.scopes)
+	exempt := e.exemptionSet(exemptions)
+	injected := out.Keys[len(out.Keys)-1]
 	var own *rules.Exemption
 	var ownRules []string
 	if *effective.AllowPodExemptions {
@@ -101,11 +103,17 @@ func (e *explainer) explain(namespaceLabels map[string]string, exemptions []int)
 			out.Rules = append(out.Rules, one)
 			continue
 		}
-		for _, n := range exemptions {
-			one.Exempt = append(one.Exempt, e.exempted(rule, n)...)
-		}
-		if own != nil && slices.Contains(ownRules, rule.ID) {
-			one.Exempt = append(one.Exempt, Decided{Value: own.Level().String(), By: own.String() + ", the annotation " + ExemptAnnotation})
+		if one.Level != rules.Off {
+			mine := own
+			if !slices.Contains(ownRules, rule.ID) {
+				mine = nil
+			}
+			for _, c := range e.targets(rule) {
+				if c != nil && one.Level > rules.Audit && slices.Contains(effective.InjectedContainers, c.Name) {
+					one.Lower = append(one.Lower, Decided{c.Name, rules.Audit.String(), "injectedContainers " + injected.By, injected.Line})
+				}
+				one.Lower = append(one.Lower, e.exempted(exempt.byRule[rule], c, mine, one.Level)...)
+			}
 		}
 		out.Rules = append(out.Rules, one)
 	}
@@ -128,26 +136,34 @@ func (e *explainer) fixDecided(rule *rules.Rule, s rules.Setting, effective sett
 	return by
 }
 
-// exempted tells for which of the subject's containers an exemption of a rule holds.
-func (e *explainer) exempted(rule *rules.Rule, n int) []Decided {
-	if !slices.ContainsFunc(e.doc.Exemptions[n].Rules, func(id ruleName) bool { return id == "*" || string(id) == rule.ID }) {
-		return nil
-	}
-	var list []Decided
-	note := Decided{Value: e.exemptions[n].note.Level().String(), By: e.exemptions[n].note.String(), Line: e.line(fmt.Sprintf("exemptions[%d]", n))}
+// targets are what findings of a rule are about: the containers, or the pod, which is nil.
+func (e *explainer) targets(rule *rules.Rule) []*rules.Container {
 	if rule.PerPod() {
-		if e.exemptions[n].about(nil) {
-			list = append(list, note)
-		}
-		return list
+		return []*rules.Container{nil}
 	}
-	for i := range e.subject.Containers {
-		if c := &e.subject.Containers[i]; e.exemptions[n].about(c) {
-			note.Key = c.Name
-			list = append(list, note)
-		}
+	list := make([]*rules.Container, len(e.subject.Containers))
+	for i := range list {
+		list[i] = &e.subject.Containers[i]
 	}
 	return list
+}
+
+// exempted is the exemption that decides about a container, nil for the pod, where there is one; own is that of the
+// subject itself. It makes no level louder.
+func (e *explainer) exempted(candidates []*compiledExemption, c *rules.Container, own *rules.Exemption, level rules.Level) []Decided {
+	d := Decided{By: ", the annotation " + ExemptAnnotation}
+	if own == nil {
+		if own = firstOf(candidates, c); own == nil {
+			return nil
+		}
+		i := slices.IndexFunc(candidates, func(x *compiledExemption) bool { return x.note == own })
+		d = Decided{Line: e.line(fmt.Sprintf("exemptions[%d]", candidates[i].index))}
+	}
+	d.Value, d.By = min(own.Level(), level).String(), own.String()+d.By
+	if c != nil {
+		d.Key = c.Name
+	}
+	return []Decided{d}
 }
 
 // lastSaying finds the last scope that says something at a path, else the document, else nothing but the default.
