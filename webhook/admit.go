@@ -87,8 +87,10 @@ func (h *Handler) validate(ctx context.Context, r *request, p *policy.Policy) (v
 	}
 	ruling := h.rule(ctx, r, p, subject)
 	v := verdict{judged: true, subject: subject, mode: ruling.Mode}
-	if ruling.Note != "" && ruling.Mode != policy.ModeAudit && ruling.Mode != policy.ModeOff {
-		v.lines = []string{rules.OneLine(ruling.Note)}
+	if ruling.Mode != policy.ModeAudit && ruling.Mode != policy.ModeOff {
+		for _, note := range ruling.Notes {
+			v.lines = append(v.lines, rules.OneLine(note))
+		}
 	}
 	switch {
 	case isPod:

@@ -18,9 +18,6 @@ import (
 	"github.com/podvet/podvet/rules/policy"
 )
 
-// PolicyKey is the key of the policy's text in its ConfigMap.
-const PolicyKey = "policy.yaml"
-
 // Where the policy in force came from.
 const (
 	fromConfigMap = "configmap"
@@ -80,10 +77,10 @@ func (f *follower) follow(ctx context.Context) (next time.Time) {
 	current, policyRead := f.read(ctx, f.policy, f.key)
 	kept, keptRead := f.read(ctx, f.lastGood, f.lastGoodKey())
 	if current != nil {
-		text = current.Data[PolicyKey]
+		text = current.Data[policy.Key]
 	}
 	if kept != nil {
-		lastGood = kept.Data[PolicyKey]
+		lastGood = kept.Data[policy.Key]
 	}
 	var problem error
 	switch {
@@ -92,9 +89,9 @@ func (f *follower) follow(ctx context.Context) (next time.Time) {
 	case current == nil:
 		problem = fmt.Errorf("the ConfigMap %s does not exist", f.key)
 	case strings.TrimSpace(text) == "":
-		problem = fmt.Errorf("the ConfigMap %s has no text under the key %s", f.key, PolicyKey)
+		problem = fmt.Errorf("the ConfigMap %s has no text under the key %s", f.key, policy.Key)
 	default:
-		p, unknown, err := policy.LoadShared(PolicyKey, []byte(text), now)
+		p, unknown, err := policy.LoadShared(policy.Key, []byte(text), now)
 		if err != nil {
 			problem = err
 			break
@@ -140,7 +137,7 @@ func (f *follower) fallBack(lastGood string, allRead, bad bool, now time.Time) (
 	case lastGood != "" && err == nil && !f.unkept:
 	case f.source == fromConfigMap || f.source == fromLastGood:
 		lastGood = f.text
-		if p, _, err = policy.LoadShared(PolicyKey, []byte(lastGood), now); err != nil {
+		if p, _, err = policy.LoadShared(policy.Key, []byte(lastGood), now); err != nil {
 			return nil, time.Time{} // it was loaded before
 		}
 	case allRead:
@@ -249,7 +246,7 @@ func (f *follower) inForce(p *policy.Policy, text, source string, now time.Time)
 
 // keep copies a good policy into the ConfigMap of the last good one, unless that holds it or a newer one.
 func (f *follower) keep(ctx context.Context, current, kept *corev1.ConfigMap) error {
-	if kept != nil && (kept.Data[PolicyKey] == current.Data[PolicyKey] || isNewer(kept, current)) {
+	if kept != nil && (kept.Data[policy.Key] == current.Data[policy.Key] || isNewer(kept, current)) {
 		return nil
 	}
 	ctx, stop := context.WithTimeout(ctx, keepTimeout)
@@ -258,7 +255,7 @@ func (f *follower) keep(ctx context.Context, current, kept *corev1.ConfigMap) er
 	if kept != nil {
 		object = kept.DeepCopy()
 	}
-	object.Data = map[string]string{PolicyKey: current.Data[PolicyKey]}
+	object.Data = map[string]string{policy.Key: current.Data[policy.Key]}
 	object.Annotations = merged(object.Annotations, map[string]string{versionAnnotation: current.ResourceVersion,
 		"podvet.dev/about": "The last policy that podvet could use. podvet writes it; edit the ConfigMap " + f.key.Name + " instead."})
 	write := func() error { return f.client.Create(ctx, object) }

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/podvet/podvet/rules/policy"
 )
 
 // filled is a cache that holds one ConfigMap.
@@ -21,7 +23,7 @@ type filled struct {
 }
 
 func (c filled) Get(_ context.Context, _ client.ObjectKey, object client.Object, _ ...client.GetOption) error {
-	object.(*corev1.ConfigMap).Data = map[string]string{PolicyKey: c.text}
+	object.(*corev1.ConfigMap).Data = map[string]string{policy.Key: c.text}
 	return nil
 }
 
@@ -98,7 +100,7 @@ func followed(client client.Client) (c *Cluster, current, kept *held) {
 }
 
 func withPolicy(text string, version string) *corev1.ConfigMap {
-	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "policy", UID: "u", ResourceVersion: version}, Data: map[string]string{PolicyKey: text}}
+	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "policy", UID: "u", ResourceVersion: version}, Data: map[string]string{policy.Key: text}}
 }
 
 // TestFirstPolicyIsBad: what is in force depends on the ConfigMaps alone, not on what a replica saw before.

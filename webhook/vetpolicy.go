@@ -31,17 +31,17 @@ func (h *Handler) vetPolicy(_ context.Context, r *request, _ *policy.Policy) (ve
 	if object.DeletionTimestamp != nil {
 		return verdict{}, nil
 	}
-	text, ok := object.Data[PolicyKey]
+	text, ok := object.Data[policy.Key]
 	if !ok {
-		return verdict{lines: []string{fmt.Sprintf("the ConfigMap has no key %s: write the policy under it", PolicyKey)}, refused: true}, nil
+		return verdict{lines: []string{fmt.Sprintf("the ConfigMap has no key %s: write the policy under it", policy.Key)}, refused: true}, nil
 	}
 	now := time.Now()
-	_, unknown, err := policy.LoadShared(PolicyKey, []byte(text), now)
+	_, unknown, err := policy.LoadShared(policy.Key, []byte(text), now)
 	if err != nil {
 		return verdict{lines: []string{err.Error()}, refused: true}, nil //nolint:nilerr // it is the answer
 	}
 	v := verdict{}
-	for _, advice := range append(unknown, policy.Advice(PolicyKey, []byte(text), now, h.knownNamespaces())...) {
+	for _, advice := range append(unknown, policy.Advice(policy.Key, []byte(text), now, h.knownNamespaces())...) {
 		v.lines = append(v.lines, rules.OneLine(advice.Error()))
 	}
 	return v, nil

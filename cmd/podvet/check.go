@@ -105,6 +105,9 @@ func check(cmd *cobra.Command, args []string, policyOf *policyFlags, failOn, out
 	if err := found.Write(cmd.OutOrStdout(), output, terminal(cmd.OutOrStdout())); err != nil {
 		return err
 	}
+	for _, n := range found.Notes {
+		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", manifest.Problem{File: n.File, Line: n.Line, Text: n.Text})
+	}
 	if err := problemsOf(found); err != nil {
 		return err
 	}

@@ -22,7 +22,6 @@ import (
 
 	"github.com/podvet/podvet/certs"
 	"github.com/podvet/podvet/rules/policy"
-	"github.com/podvet/podvet/webhook"
 )
 
 // hook is one webhook of podvet's configurations. Mutating ones have all that matters here in common with the others.
@@ -739,10 +738,10 @@ func (d *doctor) written(ctx context.Context, key string) (p *policy.Policy, mis
 		return nil, "it does not exist", true, nil
 	case err != nil:
 		return nil, "", false, err
-	case strings.TrimSpace(object.Data[webhook.PolicyKey]) == "":
-		return nil, "it has no text under the key " + webhook.PolicyKey, true, nil
+	case strings.TrimSpace(object.Data[policy.Key]) == "":
+		return nil, "it has no text under the key " + policy.Key, true, nil
 	}
-	p, _, err = policy.LoadShared(webhook.PolicyKey, []byte(object.Data[webhook.PolicyKey]), time.Now())
+	p, _, err = policy.LoadShared(policy.Key, []byte(object.Data[policy.Key]), time.Now())
 	if err != nil {
 		first, _, _ := strings.Cut(err.Error(), "\n")
 		return nil, first, false, nil

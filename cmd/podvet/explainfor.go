@@ -61,10 +61,11 @@ func explainFor(cmd *cobra.Command, policyFile, object string, only []string) er
 				name = subject.Namespace + "/" + name
 			}
 			fmt.Fprintf(&text, "%s:%d: %s %s\n", doc.File, doc.Line, doc.Kind, name)
-			if note := p.For(subject, namespaces.Labels(subject.Namespace)).Note; note != "" {
-				fmt.Fprintf(&text, "  %s\n", note)
+			ruling := by.ruling(subject)
+			for _, note := range ruling.Notes {
+				fmt.Fprintf(&text, "  warning: %s\n", note)
 			}
-			writeExplanation(&text, source.File, explanation, countFindings(subject, by.plan(subject)), only)
+			writeExplanation(&text, source.File, explanation, countFindings(subject, ruling.Plan), only)
 		}
 	}, func(p manifest.Problem) { problems = append(problems, p) })
 	if text.Len() == 0 && len(problems) == 0 {

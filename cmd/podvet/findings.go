@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"io"
 	"iter"
+	"slices"
 
 	"github.com/podvet/podvet/cmd/podvet/internal/report"
 )
@@ -16,6 +17,8 @@ import (
 type findings struct {
 	subjects *packed[packedSubject]
 	problems *packed[report.Problem]
+
+	notes []report.Problem // each text once
 
 	summary report.Summary // of what has no owner
 	seed    maphash.Seed
@@ -55,6 +58,9 @@ func (f *findings) add(one item) {
 	for _, p := range one.problems {
 		f.problems.add(report.Problem{File: p.File, Line: p.Line, Text: p.Text})
 	}
+	for _, n := range one.notes {
+		f.note(report.Problem{File: n.File, Line: n.Line, Text: n.Text})
+	}
 	switch {
 	case !one.counted:
 		return
@@ -79,6 +85,15 @@ func (f *findings) add(one item) {
 		held.owners[i] = maphash.Comparable(f.seed, owner)
 	}
 	f.owned = append(f.owned, held)
+}
+
+// maxNotes bounds what is said beside the findings.
+const maxNotes = 20
+
+func (f *findings) note(n report.Problem) {
+	if len(f.notes) < maxNotes && !slices.ContainsFunc(f.notes, func(other report.Problem) bool { return other.Text == n.Text }) {
+		f.notes = append(f.notes, n)
+	}
 }
 
 // settle decides whether an owned subject is judged itself. Only an owner that is judged itself or folded into one
@@ -110,7 +125,7 @@ func (f *findings) report() *report.Report {
 		f.summary.Add(report.Summary{Subjects: 1, Deny: int(one.deny), Warn: int(one.warn), Audit: int(one.audit)})
 	}
 	subjects := f.subjects.all()
-	return &report.Report{Summary: f.summary, Problems: f.problems.all(), Subjects: func(yield func(*report.Subject) bool) {
+	return &report.Report{Summary: f.summary, Problems: f.problems.all(), Notes: f.notes, Subjects: func(yield func(*report.Subject) bool) {
 		next := 0
 		for one := range subjects {
 			if one.Owned {

@@ -38,6 +38,7 @@ type item struct {
 	owners   []ref // of a controlled object, by the name of the reference and as a person names it
 	subject  *report.Subject
 	problems []manifest.Problem
+	notes    []manifest.Problem // that stand in nobody's way
 }
 
 // judgement is what objects are judged by: a policy, and the namespaces that it may look at.
@@ -46,8 +47,10 @@ type judgement struct {
 	namespaces manifest.Namespaces
 }
 
-func (by judgement) plan(s *rules.Subject) *rules.Plan {
-	return by.policy.For(s, by.namespaces.Labels(s.Namespace)).Plan
+func (by judgement) plan(s *rules.Subject) *rules.Plan { return by.ruling(s).Plan }
+
+func (by judgement) ruling(s *rules.Subject) policy.Ruling {
+	return by.policy.For(s, by.namespaces.Labels(s.Namespace))
 }
 
 // judgeAll judges the manifests that the arguments name, documents in parallel, in the order of the input.
@@ -148,15 +151,18 @@ func judgeDocument(doc *manifest.Document, by judgement) item {
 	for _, problem := range rules.Invalid(doc.Object) {
 		one.problems = append(one.problems, *doc.Refused(problem))
 	}
-	plan := by.plan(subject)
-	result := rules.Vet(subject, plan)
+	ruling := by.ruling(subject)
+	for _, note := range ruling.Notes {
+		one.notes = append(one.notes, manifest.Problem{File: doc.File, Line: doc.Line, Text: note})
+	}
+	result := rules.Vet(subject, ruling.Plan)
 	one.subject = &report.Subject{File: doc.File, Line: doc.Line, APIVersion: doc.APIVersion, Kind: doc.Kind,
 		Namespace: subject.Namespace, Name: subject.Name, Findings: []report.Finding{}, Fixed: []report.Fixed{}}
 	for _, f := range result.Findings {
 		one.subject.Findings = append(one.subject.Findings, report.Finding{Rule: f.Rule.ID, Level: f.Level, Container: f.Container,
 			Path: f.Path(), Line: doc.LineOf(f.Path()), Message: f.String(), Fixable: result.Fixable(f), Exempt: exempt(f)})
 	}
-	if !plan.Dry() {
+	if !ruling.Plan.Dry() {
 		for _, f := range result.Fixed {
 			one.subject.Fixed = append(one.subject.Fixed, report.Fixed{Rule: f.Rule.ID, Container: f.Container})
 		}

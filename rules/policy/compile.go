@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -20,7 +21,7 @@ type Ruling struct {
 	Plan      *rules.Plan
 	Mode      Mode
 	Workloads Workloads
-	Note      string // what is wrong with the subject's own exemption, "" for nothing
+	Notes     []string // what is wrong with the namespace's mode and the subject's own exemption
 }
 
 // For decides about a subject, which knows its namespace, by the labels of that namespace. What it depends on is
@@ -48,7 +49,10 @@ func (p *Policy) For(s *rules.Subject, namespaceLabels map[string]string) Ruling
 	if exempt != nil {
 		ruling.Plan = ruling.Plan.Exempting(exempt)
 	}
-	ruling.Note = note
+	ruling.Notes = d.notes
+	if note != "" {
+		ruling.Notes = append(slices.Clip(d.notes), note)
+	}
 	return ruling
 }
 
@@ -128,7 +132,7 @@ func compileMatch(m *match, namespaceKeys, podKeys map[string]bool) compiledMatc
 }
 
 func compileSelector(s *metav1.LabelSelector, keys map[string]bool) labels.Selector {
-	if s == nil || len(s.MatchLabels) == 0 && len(s.MatchExpressions) == 0 {
+	if matchesAll(s) {
 		return nil
 	}
 	selector, _ := metav1.LabelSelectorAsSelector(s) // it was checked when it was read
@@ -173,6 +177,7 @@ type decision struct {
 	workloads     Workloads
 	podExemptions bool
 	exemptions    *exemptionSet // nil for none
+	notes         []string
 }
 
 // decide works out a decision and keeps it.
@@ -182,10 +187,12 @@ func (p *Policy) decide(key string, at place) *decision {
 	for _, i := range scopes {
 		effective = effective.with(p.doc.Scopes[i].settings)
 	}
-	if mode := Mode(at.namespaceLabels[ModeLabel]); slices.Contains(mode.words(), string(mode)) {
-		effective.Mode = mode
-	}
+	mode, note := namespaceMode(at.namespaceLabels)
+	effective.Mode = cmp.Or(mode, effective.Mode)
 	d := &decision{mode: effective.Mode, workloads: effective.Workloads, podExemptions: *effective.AllowPodExemptions}
+	if note != "" {
+		d.notes = []string{fmt.Sprintf("namespace %q: %s: until then its mode is %s", at.namespace, note, effective.Mode)}
+	}
 
 	p.cache.Lock()
 	defer p.cache.Unlock()
@@ -208,6 +215,16 @@ func (p *Policy) decide(key string, at place) *decision {
 		p.cache.decisions[key] = d
 	}
 	return d
+}
+
+// namespaceMode is the mode that a namespace has by its label, "" for none. note says what is wrong with the label.
+func namespaceMode(namespaceLabels map[string]string) (mode Mode, note string) {
+	switch mode = Mode(namespaceLabels[ModeLabel]); {
+	case mode == "" || slices.Contains(mode.words(), string(mode)):
+		return mode, ""
+	default:
+		return "", fmt.Sprintf("label %s is %q, no mode: write %s", ModeLabel, string(mode), orList(mode.words()))
+	}
 }
 
 // matching lists the scopes and the exemptions that a place is in.

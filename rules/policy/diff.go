@@ -170,11 +170,11 @@ func (m match) words() string {
 	if len(m.Namespaces) > 0 {
 		parts = append(parts, "namespaces "+joinWords(m.Namespaces))
 	}
-	if m.NamespaceSelector != nil {
-		parts = append(parts, "namespaces with "+selectorWords(m.NamespaceSelector))
+	if !matchesAll(m.NamespaceSelector) {
+		parts = append(parts, "namespaces with "+metav1.FormatLabelSelector(m.NamespaceSelector))
 	}
-	if m.PodSelector != nil {
-		parts = append(parts, "pods with "+selectorWords(m.PodSelector))
+	if !matchesAll(m.PodSelector) {
+		parts = append(parts, "pods with "+metav1.FormatLabelSelector(m.PodSelector))
 	}
 	if len(m.Kinds) > 0 {
 		parts = append(parts, "kinds "+joinWords(m.Kinds))
@@ -185,11 +185,9 @@ func (m match) words() string {
 	return strings.Join(parts, ", ")
 }
 
-func selectorWords(s *metav1.LabelSelector) string {
-	if text := metav1.FormatLabelSelector(s); text != "<none>" && text != "" {
-		return text
-	}
-	return "any labels"
+// matchesAll tells whether a selector asks for nothing.
+func matchesAll(s *metav1.LabelSelector) bool {
+	return s == nil || len(s.MatchLabels) == 0 && len(s.MatchExpressions) == 0
 }
 
 func joinWords[T ~string](list []T) string {

@@ -30,7 +30,7 @@ type Decided struct {
 type RuleDecided struct {
 	Rule            *rules.Rule
 	Level, Uncapped rules.Level
-	LevelBy, FixBy  Decided // Value is the level without the mode's cap; and on, off or none
+	LevelBy, FixBy  Decided   // Value is the level without the mode's cap; and on, off or none
 	Lower           []Decided // where the finding is quieter: Key is the container, "" for the pod
 }
 
@@ -66,11 +66,9 @@ func (e *explainer) explain(namespaceLabels map[string]string, exemptions []int)
 		out.Scopes = append(out.Scopes, Decided{Key: "scope", Value: e.scopeName(i), Line: e.line(path)})
 	}
 	mode := e.lastSaying("mode", string(effective.Mode))
-	if label := Mode(namespaceLabels[ModeLabel]); slices.Contains(label.words(), string(label)) {
+	if label, _ := namespaceMode(namespaceLabels); label != "" {
 		effective.Mode = label
 		mode = Decided{Key: "mode", Value: string(label), By: "the namespace's label " + ModeLabel}
-	} else if label != "" {
-		mode.By += fmt.Sprintf("; the namespace's label %s is %q, no mode: write %s", ModeLabel, label, orList(label.words()))
 	}
 	out.Keys = []Decided{
 		e.lastSaying("profile", string(effective.Profile)), mode,

@@ -2,12 +2,14 @@
 package policy
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"reflect"
 	"slices"
@@ -303,21 +305,32 @@ type Source struct {
 // BuiltIn is the source of the built-in policy.
 func BuiltIn() Source { return Source{File: "built-in policy", Text: DefaultText} }
 
-// Read finds the policy in a file: all of it, or the key policy.yaml of a ConfigMap.
+// Key is the policy's in a ConfigMap.
+const Key = "policy.yaml"
+
+// Read finds the policy in a file: all of it, or the key policy.yaml of a ConfigMap, which may be one of several
+// documents or of the items of a List.
 func Read(file string, text []byte) (Source, error) {
-	var manifest struct {
-		Kind string    `yaml:"kind"`
-		Data yaml.Node `yaml:"data"`
-	}
-	_ = yaml.Unmarshal(text, &manifest) // Load says what is wrong
-	if manifest.Kind != "ConfigMap" {
-		return Source{File: file, Text: text}, nil
-	}
-	for i := 0; i+1 < len(manifest.Data.Content); i += 2 {
-		key, value := manifest.Data.Content[i], manifest.Data.Content[i+1]
-		if key.Value != "policy.yaml" {
-			continue
+	var found []*yaml.Node
+	var without *yaml.Node // a ConfigMap or a List, where there is no such key
+	for reader := yaml.NewDecoder(bytes.NewReader(text)); ; {
+		var doc yaml.Node
+		if err := reader.Decode(&doc); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return Source{File: file, Text: text}, nil // Load says what is wrong
 		}
+		policies, is := policiesIn(doc.Content[0])
+		found = append(found, policies...)
+		if is {
+			without = doc.Content[0]
+		}
+	}
+	switch {
+	case len(found) > 1:
+		return Source{}, Errors{{File: file, Line: found[1].Line, Text: fmt.Sprintf("a second %s, after that of line %d: name a file with one policy", Key, found[0].Line)}}
+	case len(found) == 1:
+		value := found[0]
 		source := Source{File: file, Text: []byte(value.Value)}
 		if value.Style&yaml.LiteralStyle != 0 { // the text starts on the line after the key
 			source.skip = value.Line
@@ -325,8 +338,43 @@ func Read(file string, text []byte) (Source, error) {
 			source.line = value.Line
 		}
 		return source, nil
+	case without != nil:
+		return Source{}, Errors{{File: file, Line: without.Line, Text: fmt.Sprintf("no ConfigMap here has the key %s: write the policy under it", Key)}}
 	}
-	return Source{}, Errors{{File: file, Path: "data", Text: "the ConfigMap has no key policy.yaml: write the policy under it"}}
+	return Source{File: file, Text: text}, nil
+}
+
+// policiesIn finds the policies of a ConfigMap, or of those in a List, and tells whether it is one of these.
+func policiesIn(object *yaml.Node) (found []*yaml.Node, is bool) {
+	switch kind := child(object, "kind"); {
+	case kind == nil:
+	case kind.Value == "ConfigMap":
+		if value := child(child(object, "data"), Key); value != nil {
+			found = append(found, value)
+		}
+		return found, true
+	case strings.HasSuffix(kind.Value, "List"):
+		items := child(object, "items")
+		for i := 0; items != nil && i < len(items.Content); i++ {
+			policies, _ := policiesIn(items.Content[i])
+			found = append(found, policies...)
+		}
+		return found, true
+	}
+	return nil, false
+}
+
+// child is the value of a key, nil for none.
+func child(n *yaml.Node, key string) *yaml.Node {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return n.Content[i+1]
+		}
+	}
+	return nil
 }
 
 // Load loads the policy; its mistakes have the lines of the file.
@@ -410,23 +458,11 @@ func (d *decoder) rules(entries map[string]ruleSetting, path string, everyones m
 			switch {
 			case !rule.HasFix():
 				d.fail(d.nearest(fix), fix, "rule %s has no fix: remove this", id)
-			case rule.NeedsTemplate && !hasKey(setting.Params, "template") && !hasKey(everyones[id].Params, "template"):
+			case rule.NeedsTemplate && child(setting.Params, "template") == nil && child(everyones[id].Params, "template") == nil:
 				d.fail(d.nearest(fix), fix, "podvet invents no handler: promise one in params.template, a portName and a probe")
 			}
 		}
 	}
-}
-
-func hasKey(n *yaml.Node, key string) bool {
-	if n == nil {
-		return false
-	}
-	for i := 0; i < len(n.Content); i += 2 {
-		if n.Content[i].Value == key {
-			return true
-		}
-	}
-	return false
 }
 
 func (d *decoder) unknownRule(path, id string) {

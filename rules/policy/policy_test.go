@@ -324,7 +324,7 @@ func TestConfigMap(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	_, err = loadManifest("cm.yaml", []byte("apiVersion: v1\nkind: ConfigMap\ndata: {other: x}\n"), time.Now())
-	if err == nil || !strings.Contains(err.Error(), "no key policy.yaml") {
+	if err == nil || !strings.Contains(err.Error(), "no ConfigMap here has the key policy.yaml") {
 		t.Errorf("%v", err)
 	}
 	if _, err = loadManifest("p.yaml", []byte(header), time.Now()); err != nil {

@@ -216,9 +216,26 @@ func TestPodExemptionNotes(t *testing.T) {
 	} {
 		s := pod("x", nil)
 		s.Meta.Annotations = map[string]string{"podvet.dev/exempt": annotation}
-		if got := p.For(s, nil).Note; got != want {
+		if got := strings.Join(p.For(s, nil).Notes, "\n"); got != want {
 			t.Errorf("%q: %s", annotation, got)
 		}
+	}
+}
+
+// TestUnknownMode: a namespace's label that names no mode is said, and the policy's mode stays.
+func TestUnknownMode(t *testing.T) {
+	p := load(t, "mode: warn\nallowPodExemptions: true", time.Now())
+	s := pod("x", nil)
+	s.Meta.Annotations = map[string]string{"podvet.dev/exempt": "bare-pod"}
+	for range 2 { // worked out, and kept
+		r := p.For(s, map[string]string{"podvet.dev/mode": "enfroce"})
+		if r.Mode != policy.ModeWarn || len(r.Notes) != 2 ||
+			r.Notes[0] != `namespace "x": label podvet.dev/mode is "enfroce", no mode: write enforce, warn, audit or off: until then its mode is warn` {
+			t.Errorf("%s %q", r.Mode, r.Notes)
+		}
+	}
+	if r := p.For(s, map[string]string{"podvet.dev/mode": "off"}); r.Mode != policy.ModeOff || len(r.Notes) != 1 {
+		t.Errorf("%s %q", r.Mode, r.Notes)
 	}
 }
 
@@ -380,6 +397,28 @@ func TestAdviceChangesNothing(t *testing.T) {
 	} {
 		if got := policy.Advice("p.yaml", []byte(header+text), time.Now(), nil); len(got) != want {
 			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
+
+// TestAdviceOfMatches: what is nearly right is told from what is meant for another cluster.
+func TestAdviceOfMatches(t *testing.T) {
+	namespaces := map[string]map[string]string{"payments": {"tier": "gold"}, "shop": nil, "default": nil}
+	for text, want := range map[string]string{
+		"scopes: [{match: {namespaces: [payments, shpo]}}]": "p.yaml:3: scopes[0].match.namespaces[1]: this cluster has no namespace shpo (did you mean shop?)",
+		// Of another cluster, it seems.
+		"scopes: [{match: {namespaces: [payments, warehouse, \"shpo-*\"]}}]": "",
+		"scopes: [{match: {namespaces: [warehouse]}}]":                       "p.yaml:3: scopes[0].match.namespaces: warehouse: no namespace of this cluster is meant: is that a typing mistake?",
+		"exemptions: [{rules: [bare-pod, no-readiness-probe, \"*\"], match: {containers: [app]}, reason: r}]": "p.yaml:3: exemptions[0].rules[0]: bare-pod is about the pod as a whole, " +
+			"never about a container or an image: write an exemption without these for it",
+		"exemptions: [{rules: [bare-pod], reason: r}]": "",
+	} {
+		got := ""
+		if advice := policy.Advice("p.yaml", []byte(header+text), time.Now(), namespaces); len(advice) > 0 {
+			got = advice.Error()
+		}
+		if got != want {
+			t.Errorf("%s:\n%s", text, got)
 		}
 	}
 }

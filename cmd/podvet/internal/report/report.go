@@ -19,6 +19,7 @@ type Report struct {
 	Summary  Summary
 	Subjects iter.Seq[*Subject] // in the order of the input; may be read more than once
 	Problems iter.Seq[Problem]  // likewise
+	Notes    []Problem          // what is wrong with labels and annotations that podvet reads; no format writes them
 }
 
 // Problem is input that could not be used.
