@@ -19,7 +19,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	corev1apply "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/kubernetes"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 )
 
@@ -33,6 +36,9 @@ const spare = time.Second
 // patience is how many attempts to have a leaf, a second apart, may fail before that is logged: the first ones do
 // while the CA is made.
 const patience = 5
+
+// secretInterval is how often a replica that has its certificate looks whether the CA is still stored.
+const secretInterval = 10 * time.Second
 
 // SelfManagedOptions say where the CA is kept and who calls.
 type SelfManagedOptions struct {
@@ -51,7 +57,7 @@ type SelfManagedOptions struct {
 // and publishes that CA. A leaf is served only once the published bundles verify it.
 type SelfManaged struct {
 	options   SelfManagedOptions
-	secret    func(context.Context) (*corev1.Secret, error)
+	secrets   corev1client.SecretInterface
 	publisher *Publisher
 	dynamic   *cmtls.DynamicSource
 
@@ -90,9 +96,7 @@ func NewSelfManaged(o SelfManagedOptions) (*SelfManaged, error) {
 		dynamic:   &cmtls.DynamicSource{DNSNames: o.DNSNames},
 		signed:    map[string]signing{},
 		err:       errors.New("podvet is starting"),
-		secret: func(ctx context.Context) (*corev1.Secret, error) {
-			return client.CoreV1().Secrets(o.SecretNamespace).Get(ctx, o.SecretName, metav1.GetOptions{})
-		},
+		secrets:   client.CoreV1().Secrets(o.SecretNamespace),
 	}
 	return s, o.Metrics.Register(collector(s.inForce))
 }
@@ -104,6 +108,7 @@ func (s *SelfManaged) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	publishing.Go(func() { s.publisher.Run(ctx) })
+	publishing.Go(func() { wait.UntilWithContext(ctx, s.keepSecret, secretInterval) })
 	s.dynamic.Authority = &gate{ctx: ctx, source: s, Authority: &authority.DynamicAuthority{
 		SecretNamespace: s.options.SecretNamespace,
 		SecretName:      s.options.SecretName,
@@ -115,6 +120,16 @@ func (s *SelfManaged) Run(ctx context.Context) error {
 	// The library tells of its every step, each second: demoted to debug. Its errors stay errors.
 	quiet := logr.FromSlogHandler(s.options.Log.Handler()).V(4)
 	return s.dynamic.Start(logr.NewContext(ctx, quiet))
+}
+
+// keepSecret makes the CA's Secret anew when someone has deleted it: the library may not, where the right to create is
+// bound to that name, and what is in use would end without a successor.
+func (s *SelfManaged) keepSecret(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	if _, err := s.storedCA(ctx); errors.Is(err, errNoSecret) {
+		s.options.Log.Error("the CA is not stored", "error", err)
+	}
 }
 
 // GetCertificate is a leaf that is not expired and that the published bundles verified when it was made.
@@ -270,16 +285,24 @@ func (s *SelfManaged) tried(err error) {
 	}
 }
 
+var errNoSecret = errors.New("the CA Secret does not exist")
+
 func (s *SelfManaged) secretName() string {
 	return s.options.SecretNamespace + "/" + s.options.SecretName
 }
 
 // storedCA reads the CA from the Secret. The error is one line that says what is wrong with it and what to do.
 func (s *SelfManaged) storedCA(ctx context.Context) (*x509.Certificate, error) {
-	secret, err := s.secret(ctx)
+	secret, err := s.secrets.Get(ctx, s.options.SecretName, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		// By apply: unlike a create it names what it makes, and so can a right.
+		empty := corev1apply.Secret(s.options.SecretName, s.options.SecretNamespace)
+		if secret, err = s.secrets.Apply(ctx, empty, metav1.ApplyOptions{FieldManager: FieldManager}); err != nil {
+			return nil, fmt.Errorf("%w: allow podvet to create and patch the Secret %s, or create an empty one of that name: %w", errNoSecret, s.secretName(), err)
+		}
+		s.options.Log.Warn("the CA's Secret was missing and is made anew", "secret", s.secretName())
+	}
 	switch {
-	case apierrors.IsNotFound(err):
-		return nil, fmt.Errorf("the CA Secret %s does not exist yet: allow podvet to create Secrets in its namespace, or create an empty one of that name", s.secretName())
 	case apierrors.IsForbidden(err):
 		return nil, fmt.Errorf("the CA Secret %s cannot be read: allow podvet to get, list, watch and update that Secret: %w", s.secretName(), err)
 	case err != nil:

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +13,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	corev1apply "k8s.io/client-go/applyconfigurations/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/podvet/podvet/rules/policy"
 )
@@ -28,6 +29,9 @@ const (
 // versionAnnotation on the last good policy's ConfigMap is the resourceVersion of the ConfigMap it was copied from:
 // a replica that lags behind must not put an older one back.
 const versionAnnotation = "podvet.dev/resource-version"
+
+// fieldManager owns what podvet applies.
+const fieldManager = "podvet"
 
 // retryDelay is how soon the last good policy is written again where that failed.
 const retryDelay = 2 * time.Second
@@ -251,18 +255,15 @@ func (f *follower) keep(ctx context.Context, current, kept *corev1.ConfigMap) er
 	}
 	ctx, stop := context.WithTimeout(ctx, keepTimeout)
 	defer stop()
-	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: f.key.Namespace, Name: f.lastGoodKey().Name}}
+	// By apply, where it is absent too: the right to create may then be bound to its name.
+	object := corev1apply.ConfigMap(f.lastGoodKey().Name, f.key.Namespace).
+		WithData(map[string]string{policy.Key: current.Data[policy.Key]}).
+		WithAnnotations(map[string]string{versionAnnotation: current.ResourceVersion,
+			"podvet.dev/about": "The last policy that podvet could use. podvet writes it; edit the ConfigMap " + f.key.Name + " instead."})
 	if kept != nil {
-		object = kept.DeepCopy()
+		object.WithUID(kept.UID).WithResourceVersion(kept.ResourceVersion) // only what was read is replaced
 	}
-	object.Data = map[string]string{policy.Key: current.Data[policy.Key]}
-	object.Annotations = merged(object.Annotations, map[string]string{versionAnnotation: current.ResourceVersion,
-		"podvet.dev/about": "The last policy that podvet could use. podvet writes it; edit the ConfigMap " + f.key.Name + " instead."})
-	write := func() error { return f.client.Create(ctx, object) }
-	if kept != nil {
-		write = func() error { return f.client.Update(ctx, object) } // with the resourceVersion that was read
-	}
-	if err := write(); err != nil && !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) {
+	if err := f.client.Apply(ctx, object, client.FieldOwner(fieldManager), client.ForceOwnership); err != nil && !apierrors.IsConflict(err) {
 		return err
 	}
 	return nil // another replica was first: its write will poke
@@ -274,11 +275,4 @@ func isNewer(kept, current *corev1.ConfigMap) bool {
 	copied, err1 := strconv.ParseUint(kept.Annotations[versionAnnotation], 10, 64)
 	seen, err2 := strconv.ParseUint(current.ResourceVersion, 10, 64)
 	return err1 == nil && err2 == nil && copied > seen
-}
-
-func merged(a, b map[string]string) map[string]string {
-	all := map[string]string{}
-	maps.Copy(all, a)
-	maps.Copy(all, b)
-	return all
 }

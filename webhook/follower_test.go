@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -33,13 +34,13 @@ type untouched struct {
 	t *testing.T
 }
 
-func (c untouched) Create(_ context.Context, object client.Object, _ ...client.CreateOption) error {
-	c.t.Errorf("it creates a %T", object)
+func (c untouched) Apply(_ context.Context, object runtime.ApplyConfiguration, _ ...client.ApplyOption) error {
+	c.t.Errorf("it applies a %T", object)
 	return nil
 }
 
-// What is read just after it was looked for has not been absent: podvet would make a ConfigMap that is there, which its
-// role forbids, or judge by the built-in policy where there is one of the user's.
+// What is read just after it was looked for has not been absent: podvet would write over a last good policy that is
+// there, or judge by the built-in policy where there is one of the user's.
 func TestReadMeanwhileIsNotAbsent(t *testing.T) {
 	const text = "apiVersion: podvet.dev/v1alpha1\nkind: Policy\nmode: warn\n"
 	atOnce := func() bool { return true }
@@ -85,7 +86,7 @@ type failing struct{ client.Client }
 func (failing) Create(context.Context, client.Object, ...client.CreateOption) error {
 	return errors.New("no")
 }
-func (failing) Update(context.Context, client.Object, ...client.UpdateOption) error {
+func (failing) Apply(context.Context, runtime.ApplyConfiguration, ...client.ApplyOption) error {
 	return errors.New("no")
 }
 

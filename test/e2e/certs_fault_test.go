@@ -164,11 +164,11 @@ func TestMissingRights(t *testing.T) {
 			[]string{"the CA Secret", "cannot be read: allow podvet to get, list, watch and update that Secret", "forbidden"}, 90 * time.Second,
 		},
 		"create": {
-			func(r string) string { return strings.ReplaceAll(r, "verbs: [create]", "verbs: [get]") },
-			[]string{"the CA Secret", "does not exist yet: allow podvet to create Secrets in its namespace"}, 30 * time.Second,
+			func(r string) string { return strings.ReplaceAll(r, "create, ", "") },
+			[]string{"the CA Secret does not exist: allow podvet to create and patch the Secret", "or create an empty one of that name"}, 30 * time.Second,
 		},
 		"patch": {
-			func(r string) string { return strings.ReplaceAll(r, ", patch]", "]") },
+			func(r string) string { return strings.ReplaceAll(r, "watch, patch]", "watch]") },
 			[]string{"the CA bundle cannot be published", "forbidden", "allow podvet to patch"}, 30 * time.Second,
 		},
 		"watch of configurations": {
