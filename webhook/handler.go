@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/podvet/podvet/rules/policy"
 )
@@ -24,6 +25,13 @@ import (
 // maxBody is the longest review in bytes, as in controller-runtime. The API server's own limit for an
 // object is 3 MiB, and an update carries two.
 const maxBody = 7 << 20
+
+// ordinaryBody is the longest body in bytes that is read without a look at the others, and maxHeld how many bytes longer
+// ones may hold together: callers who send much and stall must not fill the memory. Few pods are longer than that.
+const (
+	ordinaryBody = 64 << 10
+	maxHeld      = 32 << 20
+)
 
 // readTimeout is how long a body may take, and writeTimeout how long all: a review takes milliseconds, and the API server
 // waits for 30 s at most.
@@ -39,6 +47,7 @@ type Handler struct {
 	metrics  *metrics
 	policy   atomic.Pointer[policy.Policy]
 	slots    chan struct{} // nil: no limit
+	held     *semaphore.Weighted
 	draining atomic.Bool
 	cluster  *Cluster // nil without one
 }
@@ -46,7 +55,7 @@ type Handler struct {
 // NewHandler judges by the given policy until SetPolicy gives another; nil for none yet. At most maxConcurrent reviews are
 // judged at once, 0 for no limit.
 func NewHandler(p *policy.Policy, maxConcurrent int, log *slog.Logger) *Handler {
-	h := &Handler{mux: http.NewServeMux(), log: log, metrics: newMetrics()}
+	h := &Handler{mux: http.NewServeMux(), log: log, metrics: newMetrics(), held: semaphore.NewWeighted(maxHeld)}
 	if maxConcurrent > 0 {
 		h.slots = make(chan struct{}, maxConcurrent)
 	}
@@ -94,15 +103,15 @@ func (h *Handler) endpoint(name string, admit func(context.Context, *request, *p
 			}
 			h.metrics.duration.WithLabelValues(name).Observe(time.Since(start).Seconds())
 		}()
-		body, err := readBody(w, r)
+		body, release, err := h.readBody(w, r)
+		defer release()
 		if err != nil {
 			h.fail(w, name, nil, err)
 			return
 		}
 		// After the body, so that callers who stall hold nobody up.
 		if !h.enter() {
-			w.Header().Set("Retry-After", "1")
-			h.fail(w, name, nil, &fault{http.StatusTooManyRequests, "too many reviews at once: try again"})
+			h.fail(w, name, nil, tooMany())
 			return
 		}
 		leave := sync.OnceFunc(h.leave)
@@ -129,6 +138,7 @@ func (h *Handler) endpoint(name string, admit func(context.Context, *request, *p
 		h.metrics.observe(name, req, v)
 		h.logBacklog(req, v)
 		leave() // a caller who does not read holds nobody up either
+		release()
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 		_, _ = w.Write(answer) // the caller has gone: nobody is left to tell
@@ -153,32 +163,47 @@ func (h *Handler) leave() {
 	}
 }
 
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// readBody reads all of the body. release, which is never nil, gives back what the body takes of maxHeld.
+func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
+	held := int64(0)
+	release = sync.OnceFunc(func() { h.held.Release(held) })
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return nil, &fault{http.StatusUnsupportedMediaType, fmt.Sprintf("Content-Type is %q: send application/json", r.Header.Get("Content-Type"))}
+		return nil, release, &fault{http.StatusUnsupportedMediaType, fmt.Sprintf("Content-Type is %q: send application/json", r.Header.Get("Content-Type"))}
 	}
 	if r.ContentLength > maxBody {
-		return nil, tooLong()
+		return nil, release, tooLong()
 	}
 	limited := http.MaxBytesReader(w, r.Body, maxBody)
 	// The API server says how long its body is: one buffer of that size, as long as it is an ordinary one. One
 	// byte more lets the end be seen.
-	buffer := make([]byte, 0, min(max(r.ContentLength, 1023), 64<<10)+1)
+	buffer := make([]byte, 0, min(max(r.ContentLength, 1023), ordinaryBody)+1)
 	for {
 		n, err := limited.Read(buffer[len(buffer):cap(buffer)])
 		buffer = buffer[:len(buffer)+n]
 		switch {
 		case errors.Is(err, io.EOF):
-			return buffer, nil
+			return buffer, release, nil
 		case errors.As(err, new(*http.MaxBytesError)):
-			return nil, tooLong()
+			return nil, release, tooLong()
 		case err != nil:
-			return nil, badRequest("reading the body: %v", err)
+			return nil, release, badRequest("reading the body: %v", err)
 		}
-		if len(buffer) == cap(buffer) {
-			buffer = append(buffer, 0)[:len(buffer)]
+		if len(buffer) < cap(buffer) {
+			continue
 		}
+		longer := min(2*cap(buffer), maxBody+1)
+		if more := int64(longer) - held; longer > ordinaryBody+1 {
+			if !h.held.TryAcquire(more) {
+				return nil, release, tooMany()
+			}
+			held += more
+		}
+		buffer = append(make([]byte, 0, longer), buffer...)
 	}
+}
+
+func tooMany() *fault {
+	return &fault{http.StatusTooManyRequests, "too many reviews at once: try again"}
 }
 
 func tooLong() *fault {
@@ -190,6 +215,9 @@ func (h *Handler) fail(w http.ResponseWriter, endpoint string, r *request, err e
 	code := http.StatusInternalServerError
 	if f, ok := errors.AsType[*fault](err); ok {
 		code = f.code
+	}
+	if code == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "1")
 	}
 	h.metrics.reviews.WithLabelValues(endpoint, "error").Inc()
 	h.log.Warn("cannot judge", append(about(endpoint, r), "code", code, "error", err.Error())...)

@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -151,6 +152,65 @@ func TestStalledCallers(t *testing.T) {
 		_ = resp.Body.Close()
 		if resp.StatusCode != http.StatusOK {
 			t.Fatalf("HTTP %d", resp.StatusCode)
+		}
+	}
+}
+
+// TestStalledLongBodies: fifty callers who send 6.9 of 7 MB and stall take no more memory than a few of them may, and
+// hold up no ordinary review. When they go, long bodies are read again.
+func TestStalledLongBodies(t *testing.T) {
+	h := NewHandler(policy.Default(), 0, slog.New(slog.DiscardHandler))
+	url, client, _, _ := serve(t, h, ServeOptions{})
+	ask := func(body []byte) int {
+		resp, err := client.Post(url+"/validate", "application/json", bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode
+	}
+	long := append(reviewOf(t, badPod), bytes.Repeat([]byte(" "), 6<<20)...)
+	if code := ask(long); code != http.StatusOK {
+		t.Fatalf("a long body: HTTP %d", code)
+	}
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	part := bytes.Repeat([]byte(" "), 6_900_000)
+	config := client.Transport.(*http.Transport).TLSClientConfig.Clone()
+	config.NextProtos = nil // HTTP/1.1 is written by hand
+	var conns []net.Conn
+	for range 50 {
+		conn, err := tls.Dial("tcp", strings.TrimPrefix(url, "https://"), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		conns = append(conns, conn)
+		_, _ = io.WriteString(conn, "POST /validate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 7000000\r\n\r\n")
+		_, _ = conn.Write(part) // those that are refused do not read it all
+	}
+	if used := heap() - before; used > 2*maxHeld {
+		t.Errorf("%d MB are held", used>>20)
+	} else {
+		t.Logf("%d MB are held", used>>20)
+	}
+	if code := ask(reviewOf(t, badPod)); code != http.StatusOK {
+		t.Errorf("meanwhile an ordinary review: HTTP %d", code)
+	}
+	if code := ask(long); code != http.StatusTooManyRequests {
+		t.Errorf("meanwhile a long one: HTTP %d", code)
+	}
+	for _, conn := range conns {
+		_ = conn.Close()
+	}
+	for deadline := time.Now().Add(5 * time.Second); ask(long) != http.StatusOK; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("long bodies are still refused")
 		}
 	}
 }
