@@ -203,12 +203,33 @@ func (c *Cluster) namespaceLabels(ctx context.Context, name string) map[string]s
 	return labels
 }
 
-// readiness says what is missing before podvet can answer as it should, nil for nothing.
+// readiness says what is missing before podvet can answer as it should, nil for nothing. A new reason is logged: the
+// kubelet shows none.
 func (h *Handler) readiness(certificate Certificate, started func(*http.Request) error) func(*http.Request) error {
+	missing := h.missing(certificate, started)
+	var last atomic.Pointer[string]
 	return func(r *http.Request) error {
 		if h.draining.Load() {
 			return errors.New("shutting down")
 		}
+		err := missing(r)
+		reason := ""
+		if err != nil {
+			reason = err.Error()
+		}
+		if said := last.Swap(&reason); said == nil || *said != reason {
+			if err != nil {
+				h.log.Warn("not ready", "reason", reason)
+			} else {
+				h.log.Info("ready")
+			}
+		}
+		return err
+	}
+}
+
+func (h *Handler) missing(certificate Certificate, started func(*http.Request) error) func(*http.Request) error {
+	return func(r *http.Request) error {
 		if h.cluster != nil {
 			if err := h.cluster.Ready(); err != nil {
 				return err

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -53,7 +53,7 @@ Exit status: 0 no problem, 1 a problem, 2 nothing could be found out.`,
 			if f.timeout <= 0 {
 				return fmt.Errorf("--timeout %s leaves no time: write more, such as 1m", f.timeout)
 			}
-			quietLibraries(io.Discard) // they tell of what doctor says in its own words
+			quietLibraries(slog.DiscardHandler) // they tell of what doctor says in its own words
 			ctx, stop := context.WithTimeout(cmd.Context(), f.timeout)
 			defer stop()
 			d, err := f.doctor(ctx)
@@ -77,6 +77,9 @@ Exit status: 0 no problem, 1 a problem, 2 nothing could be found out.`,
 	return cmd
 }
 
+// podToken is where the kubelet puts the token of a pod's account (client-go rest.InClusterConfig).
+const podToken = "/var/run/secrets/kubernetes.io/serviceaccount/token" //nolint:gosec // a path
+
 // doctor connects to the cluster. The error says why there is none.
 func (f *doctorFlags) doctor(ctx context.Context) (*doctor, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
@@ -89,9 +92,8 @@ func (f *doctorFlags) doctor(ctx context.Context) (*doctor, error) {
 	config.QPS = -1 // a few dozen requests
 	d := &doctor{config: config, configuration: f.configuration, namespace: f.namespace, service: f.configuration, warnings: &warnings{}}
 	config.WarningHandler = d.warnings
-	// A kubeconfig's names say what the pod's ServiceAccount does not: that doctor may be anywhere.
-	inCluster := os.Getenv("KUBERNETES_SERVICE_HOST") != "" && f.kubeconfig == "" && os.Getenv("KUBECONFIG") == ""
-	d.direct = f.direct || inCluster
+	// Whoever has a pod's own account is on the network of the pods; who has a kubeconfig may be anywhere, in a pod too.
+	d.direct = f.direct || config.BearerTokenFile == podToken
 	if d.http, err = rest.HTTPClientFor(config); err == nil {
 		d.client, err = kubernetes.NewForConfigAndClient(config, d.http)
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,9 +47,9 @@ func (m metricsPage) policy() (hash, source string) {
 	return "", ""
 }
 
-var reviewsTotal = regexp.MustCompile(`(?m)^podvet_reviews_total\{[^}]*endpoint="([^"]*)"[^}]*\} ([0-9.e+]+)$`)
+var reviewsTotal = regexp.MustCompile(`(?m)^podvet_reviews_total\{decision="(?:[^e"]|e[^r"])[^"]*",endpoint="([^"]*)"\} ([0-9.e+]+)$`)
 
-// reviews counts what was answered, by endpoint.
+// reviews counts what was judged, by endpoint. Errors are no answers.
 func (m metricsPage) reviews() map[string]float64 {
 	sum := map[string]float64{}
 	for _, found := range reviewsTotal.FindAllStringSubmatch(string(m), -1) {
@@ -66,6 +67,23 @@ func (d *doctor) readMetrics(ctx context.Context, r *replica) {
 	if hash, _ := r.metrics.policy(); r.metricErr == nil && hash == "" {
 		r.metricErr = errors.New("they name no policy")
 	}
+}
+
+// unready asks a replica why it is not ready, for the kubelet does not say. It is "" where the replica does not say.
+func (d *doctor) unready(ctx context.Context, r *replica) string {
+	if r.Status.Phase != corev1.PodRunning {
+		return ""
+	}
+	name := fmt.Sprintf("http:%s:%d", r.Name, r.port("health", 8081))
+	_, err := d.fetch(ctx, d.client.CoreV1().RESTClient().Get().Resource("pods").Namespace(r.Namespace).Name(name).SubResource("proxy").Suffix("readyz").URL().String())
+	if err == nil {
+		return ""
+	}
+	reason, found := strings.CutPrefix(err.Error(), "503 Service Unavailable ")
+	if !found {
+		return ""
+	}
+	return reason
 }
 
 // fetch gets a page through the API server. Client-go's own way would lose the words of an error.
@@ -91,6 +109,11 @@ func (d *doctor) fetch(ctx context.Context, url string) (metricsPage, error) {
 		return "", errors.New(status.Message)
 	}
 	return metricsPage(text), nil
+}
+
+// running are the replicas that can be asked, ready or not: what is wrong with a certificate is why they are not.
+func (d *doctor) running() []*replica {
+	return slices.DeleteFunc(slices.Clone(d.replicas), func(r *replica) bool { return r.Status.Phase != corev1.PodRunning || r.Status.PodIP == "" })
 }
 
 // ready are the replicas that requests go to.

@@ -194,17 +194,29 @@ func (f *serveFlags) clusterDefaults(cmd *cobra.Command) {
 }
 
 // quietLibraries lets the libraries tell of errors only: they tell of their every step.
-func quietLibraries(w io.Writer) {
-	log := logr.FromSlogHandler(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelError}))
-	ctrllog.SetLogger(log)
-	klog.SetLogger(log)
+func quietLibraries(log slog.Handler) {
+	errors := logr.FromSlogHandler(onlyErrors{log})
+	ctrllog.SetLogger(errors)
+	klog.SetLogger(errors)
 }
+
+type onlyErrors struct{ slog.Handler }
+
+func (o onlyErrors) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelError
+}
+
+func (o onlyErrors) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return onlyErrors{o.Handler.WithAttrs(attrs)}
+}
+
+func (o onlyErrors) WithGroup(name string) slog.Handler { return onlyErrors{o.Handler.WithGroup(name)} }
 
 // serveCluster follows the policy of a cluster. It serves from the start: what is missing is said by /readyz.
 func serveCluster(ctx context.Context, f serveFlags, out, errOut io.Writer) error {
 	log := slog.New(slog.NewJSONHandler(errOut, nil))
 	slog.SetDefault(log) // net/http tells of failed handshakes by the log package
-	quietLibraries(errOut)
+	quietLibraries(log.Handler())
 	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(clientcmd.NewDefaultClientConfigLoadingRules(), nil).ClientConfig()
 	if err != nil {
 		return fmt.Errorf("no cluster: %w: run podvet in a pod, or set KUBECONFIG", err)
@@ -239,7 +251,7 @@ func serveCluster(ctx context.Context, f serveFlags, out, errOut io.Writer) erro
 
 func serveLocal(ctx context.Context, f serveFlags, out, errOut io.Writer) error {
 	log := slog.New(slog.NewTextHandler(errOut, nil))
-	quietLibraries(errOut)
+	quietLibraries(log.Handler())
 	inForce, text := policy.Default(), []byte(nil)
 	if f.policyFile != "" {
 		var err error

@@ -130,6 +130,8 @@ func addPod(t *testing.T, ns, name string, s *server) {
 			c.Ports[i].ContainerPort = int32(s.port)
 		case "metrics":
 			c.Ports[i].ContainerPort = int32(s.metricsPort)
+		case "health":
+			c.Ports[i].ContainerPort = int32(s.healthPort)
 		}
 	}
 	manifest, err := json.Marshal(pod)
@@ -155,7 +157,7 @@ func setReady(t *testing.T, ns, name, ready string) {
 	mustKubectl(t, "", "patch", "endpointslice", name, "-n", ns, "--type=json", "-p",
 		fmt.Sprintf(`[{"op":"replace","path":"/endpoints/0/conditions/ready","value":%t}]`, ready == "True"))
 	mustKubectl(t, "", "patch", "pod", name, "-n", ns, "--subresource=status", "--type=merge", "-p",
-		fmt.Sprintf(`{"status":{"phase":"Running","podIP":%q,"podIPs":[{"ip":%q}],"conditions":[{"type":"Ready","status":%q,"message":"not well"}]}}`, ip, ip, ready))
+		fmt.Sprintf(`{"status":{"phase":"Running","podIP":%q,"podIPs":[{"ip":%q}],"conditions":[{"type":"Ready","status":%q,"message":"containers with unready status: [podvet]"}]}}`, ip, ip, ready))
 }
 
 // authority is a CA for tests.
@@ -331,8 +333,7 @@ func TestDoctorFaults(t *testing.T) {
 			from, to            time.Time
 			check, result, text string
 		}{
-			{name, now.Add(-2 * time.Hour), now.Add(-time.Minute), "expiry", "problem", "the certificate of pod podvet-0 has expired at "},
-			{name, now.Add(-10 * time.Hour), now.Add(time.Hour), "expiry", "warning", "and was not renewed yet"},
+			{name, now.Add(-20 * time.Hour), now.Add(time.Hour), "expiry", "warning", "and was not renewed yet"},
 			{"another.svc", now.Add(-time.Hour), now.Add(500 * time.Hour), "names", "problem", "the API server calls " + name + ", and the certificate of pod podvet-0 is for [\"another.svc\"]"},
 		} {
 			certificate(t, ca, c.name, c.from, c.to).write(t, dir)
@@ -341,7 +342,25 @@ func TestDoctorFaults(t *testing.T) {
 				t.Errorf("%s", found)
 			}
 		}
+		// Where it has expired no replica is ready, and the kubelet does not say why.
+		certificate(t, ca, name, now.Add(-2*time.Hour), now.Add(-time.Minute)).write(t, dir)
+		for i, r := range replicas {
+			await(t, "podvet to be unready", func() bool { return !r.ready(t) })
+			setReady(t, ns, fmt.Sprintf("podvet-%d", i), "False")
+		}
+		found := awaitFinding(t, "service", "warning", "pod podvet-0 is not ready: the serving certificate expired at ")
+		if !found.has("expiry", "problem", "the certificate of pod podvet-0 has expired at ") || !found.has("service", "problem", "no ready endpoint") {
+			t.Errorf("%s", found)
+		}
 		good.write(t, dir)
+		for i, r := range replicas {
+			await(t, "podvet to be ready", func() bool { return r.ready(t) })
+			setReady(t, ns, fmt.Sprintf("podvet-%d", i), "True")
+			log, err := os.ReadFile(r.log)
+			if err != nil || !strings.Contains(string(log), `"msg":"not ready","reason":"the serving certificate expired at `) {
+				t.Errorf("the log does not say why it was not ready: %s", log)
+			}
+		}
 		awaitFinding(t, "expiry", "ok", "")
 	})
 
@@ -350,7 +369,7 @@ func TestDoctorFaults(t *testing.T) {
 			setReady(t, ns, fmt.Sprintf("podvet-%d", i), "False")
 		}
 		found := awaitFinding(t, "service", "problem", "the Service "+ns+"/podvet has no ready endpoint")
-		if !found.has("service", "warning", "pod podvet-0 is not ready: not well") || !found.has("replicas", "unknown", "no replica is ready") {
+		if !found.has("service", "warning", "pod podvet-0 is not ready: containers with unready status: [podvet]") || !found.has("replicas", "ok", "") || !found.has("ca-bundle", "ok", "") {
 			t.Errorf("%s", found)
 		}
 		patchWebhook(t, validatingConfiguration, 0, "failurePolicy", "Fail")
@@ -459,6 +478,12 @@ func TestDoctorFaults(t *testing.T) {
 		found := awaitFinding(t, "configuration", "problem", `webhook validate.podvet.dev calls the path "/elsewhere"`)
 		if !found.has("configuration", "problem", "pods are not vetted") || !found.has("configuration", "warning", "waits 20 seconds") ||
 			!found.has("service", "problem", "webhook validate-policy.podvet.dev calls port 444") {
+			t.Errorf("%s", found)
+		}
+	})
+
+	t.Run("another namespace", func(t *testing.T) {
+		if found, _ := doctor(t, api.Kubeconfig, "--direct", "-n", "default"); !found.has("configuration", "warning", "you wrote --namespace default, and the webhooks call the Service "+ns+"/podvet") {
 			t.Errorf("%s", found)
 		}
 	})

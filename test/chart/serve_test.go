@@ -121,6 +121,7 @@ type server struct {
 	cmd                  *exec.Cmd
 	args                 []string
 	port, metricsPort    int
+	healthPort           int
 	health, metrics, log string
 }
 
@@ -144,7 +145,7 @@ func serve(t *testing.T, ns string, more ...string) *server {
 		case "--port":
 			args[i] = flag + "=" + strconv.Itoa(port)
 		case "--health-address":
-			args[i] = fmt.Sprintf("%s=127.0.0.1:%d", flag, health)
+			args[i] = fmt.Sprintf("%s=:%d", flag, health)
 		case "--metrics-address":
 			args[i] = fmt.Sprintf("%s=:%d", flag, metrics)
 		case "--shutdown-delay":
@@ -153,7 +154,7 @@ func serve(t *testing.T, ns string, more ...string) *server {
 			args[i] = flag + "=" + dir
 		}
 	}
-	s := &server{args: args, port: port, metricsPort: metrics, log: filepath.Join(dir, "log"),
+	s := &server{args: args, port: port, metricsPort: metrics, healthPort: health, log: filepath.Join(dir, "log"),
 		health: fmt.Sprintf("http://127.0.0.1:%d", health), metrics: fmt.Sprintf("http://127.0.0.1:%d/metrics", metrics)}
 	log, err := os.Create(s.log)
 	if err != nil {
