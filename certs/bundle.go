@@ -67,6 +67,8 @@ func bundle(inForce []*x509.Certificate, published Published, now time.Time) []b
 type Webhook struct {
 	Name         string                          `json:"name"`
 	ClientConfig admissionv1.WebhookClientConfig `json:"clientConfig"`
+
+	Changed time.Time `json:"-"` // when podvet last wrote its bundle, cut to the second
 }
 
 // Certificates are those of the webhook's CA bundle.
@@ -90,6 +92,17 @@ func (w Webhook) server() (string, error) {
 
 // Published are the webhooks of both configurations with what they carry.
 type Published []Webhook
+
+// changed is when podvet last wrote a bundle.
+func (p Published) changed() time.Time {
+	var last time.Time
+	for _, w := range p {
+		if w.Changed.After(last) {
+			last = w.Changed
+		}
+	}
+	return last
+}
 
 // Verify says in one line why the API server would not accept a leaf, with the intermediates that are sent along, for
 // each of the webhooks, else it returns the CA that signed it.

@@ -289,6 +289,13 @@ func toConfiguration(object *unstructured.Unstructured, kind int) (configuration
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &read); err != nil {
 		return configuration{}, fmt.Errorf("the %s %s cannot be understood: %w", configurationKinds[kind], object.GetName(), err)
 	}
+	for _, by := range object.GetManagedFields() {
+		for i := range read.Webhooks {
+			if w := &read.Webhooks[i]; by.Manager == FieldManager && by.Time != nil && by.Time.After(w.Changed) {
+				w.Changed = by.Time.Time
+			}
+		}
+	}
 	return configuration{kind, object.GetResourceVersion(), read.Webhooks}, nil
 }
 

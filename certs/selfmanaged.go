@@ -65,6 +65,7 @@ type SelfManaged struct {
 	served   *tls.Certificate
 	rotated  time.Time          // when served began to be
 	signed   map[string]signing // by the raw leaf: the served one and those after it
+	spread   time.Time          // when every API server has the bundle that verifies the first leaf
 	stored   *x509.Certificate  // the CA in the Secret when it was last read
 	err      error              // why the library could not have a leaf at its last attempt, nil when it has
 	failures int                // attempts in a row
@@ -161,8 +162,16 @@ func (s *SelfManaged) Ready() error {
 	if err != nil {
 		return err
 	}
-	_, err = published.Verify(certificate.Leaf, time.Now())
-	return err
+	now := time.Now()
+	if _, err = published.Verify(certificate.Leaf, now); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Before(s.spread) {
+		return fmt.Errorf("the CA bundle was written just now: ready in %s, when every API server has it", s.spread.Sub(now).Round(time.Second))
+	}
+	return nil
 }
 
 // certificate is the library's newest, or the one before as long as the newest is held. mu is held.
@@ -266,7 +275,14 @@ func (s *SelfManaged) sign(ctx context.Context, library cmtls.Authority, templat
 		newest, err := s.dynamic.GetCertificate(nil)
 		return (s.served == nil || raw != string(s.served.Leaf.Raw)) && (err != nil || raw != string(newest.Leaf.Raw))
 	})
-	s.signed[string(leaf.Raw)] = signing{ca, time.Now()}
+	now := time.Now()
+	s.signed[string(leaf.Raw)] = signing{ca, now}
+	if s.served == nil { // there is no older leaf to serve meanwhile
+		s.spread = published.changed().Add(hold + time.Second)
+		if s.spread.After(now.Add(hold)) { // the API server's clock is ahead
+			s.spread = now.Add(hold)
+		}
+	}
 	return leaf, nil
 }
 

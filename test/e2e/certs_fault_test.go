@@ -122,6 +122,35 @@ func TestSecretFaults(t *testing.T) {
 	}
 }
 
+// TestStartsDuringRotation: a replica that starts while the CA changes has no older leaf to serve meanwhile. It is not
+// ready before every API server follows the changed bundle; one that starts later waits for nothing.
+func TestStartsDuringRotation(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, true)
+	a := s.serve(t, nil)
+	a.awaitReady(t, 30*time.Second)
+	before := s.storedCA(t)
+	time.Sleep(lag)
+	s.setSecret(t, nil)
+	b := s.serve(t, nil)
+	ca := s.rotated(t, before, 15*time.Second)
+	if !Await(t.Context(), 10*time.Second, func() bool {
+		return !slices.ContainsFunc(s.mustPublished(t), func(w certs.Webhook) bool { return !slices.ContainsFunc(w.Certificates(), ca.Equal) })
+	}) {
+		t.Fatal("the new CA is not published")
+	}
+	written := time.Now()
+	b.awaitReady(t, 30*time.Second)
+	if waited := time.Since(written); waited < 4*time.Second {
+		t.Errorf("ready %v after the bundle was written", waited)
+	}
+	start := time.Now()
+	s.serve(t, nil).awaitReady(t, 30*time.Second)
+	if waited := time.Since(start); waited > 3*time.Second {
+		t.Errorf("ready %v after it was started, with a bundle that is old", waited)
+	}
+}
+
 // TestRotationByTime: a CA that lives for 60 s and leafs for 20 s are replaced, by whichever replica, and once the
 // old CA has expired it leaves the bundles.
 func TestRotationByTime(t *testing.T) {
