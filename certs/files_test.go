@@ -129,19 +129,6 @@ func TestFilesFaults(t *testing.T) {
 	}
 }
 
-// TestFilesUnreadable is about permissions, which do not stop root.
-func TestFilesUnreadable(t *testing.T) {
-	if os.Getuid() == 0 {
-		t.Skip("root may read everything")
-	}
-	dir := local(t, t.TempDir())
-	if err := os.Chmod(filepath.Join(dir, KeyFile), 0); err != nil {
-		t.Fatal(err)
-	}
-	f, _ := serveFiles(t, dir)
-	await(t, 5*time.Second, "not ready", func() bool { return strings.Contains(f.Ready().Error(), "let podvet's user read it") })
-}
-
 // TestFilesExpired: an expired certificate is served, since the API server says best what it is, but is not ready.
 func TestFilesExpired(t *testing.T) {
 	t.Parallel()

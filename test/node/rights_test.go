@@ -29,13 +29,16 @@ func (r *release) wantRights(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, right := range wrong {
-		t.Error(right)
+		// cert-manager's library makes a lost Secret by the request that has no name; podvet by the one that has.
+		if right != "forbidden: create secrets/" {
+			t.Error(right)
+		}
 	}
 	t.Logf("%d rights, each of them used: %s", len(granted), strings.Join(granted, ", "))
 }
 
 // meetTrouble brings about what podvet needs its rarer rights for: a policy that it cannot read, which arrives while it
-// is away, and a namespace that it does not know.
+// is away, objects of its own that are lost, and a namespace that it does not know.
 func (r *release) meetTrouble(t *testing.T) {
 	t.Helper()
 	good := kubectl(t, r.n, "", "get", "configmap", "podvet-policy", "-n", r.namespace, "-o", `jsonpath={.data.policy\.yaml}`)
@@ -50,6 +53,18 @@ func (r *release) meetTrouble(t *testing.T) {
 		return nil
 	})
 	r.writePolicy(t, good)
+	for _, lost := range []string{"configmap/podvet-policy-last-good", "secret/podvet-self-managed-ca"} {
+		if _, err := r.n.Kubectl(t.Context(), "", "delete", lost, "-n", r.namespace); err != nil {
+			continue // in this mode there is no such Secret
+		}
+		eventually(t, 30*time.Second, func() error {
+			data, err := r.n.Kubectl(t.Context(), "", "get", lost, "-n", r.namespace, "-o", "jsonpath={.data}")
+			if err == nil && data == "" {
+				err = fmt.Errorf("%s is empty", lost)
+			}
+			return err
+		})
+	}
 	r.review(t, "a-namespace-that-is-not-there")
 }
 
