@@ -44,11 +44,12 @@ const secretInterval = 10 * time.Second
 type SelfManagedOptions struct {
 	Config          *rest.Config
 	SecretNamespace string
-	SecretName      string        // of the CA that all replicas share; made when it is missing
-	DNSNames        []string      // of the certificate: those that webhooks call
-	Configuration   string        // name of the mutating and of the validating webhook configuration
-	CADuration      time.Duration // 0: a year. A new CA is made after two thirds
-	LeafDuration    time.Duration // 0: 7 days. It must be less than CADuration
+	SecretName      string            // of the CA that all replicas share; made when it is missing
+	SecretMarks     metav1.ObjectMeta // its labels and annotations where podvet has to make it
+	DNSNames        []string          // of the certificate: those that webhooks call
+	Configuration   string            // name of the mutating and of the validating webhook configuration
+	CADuration      time.Duration     // 0: a year. A new CA is made after two thirds
+	LeafDuration    time.Duration     // 0: 7 days. It must be less than CADuration
 	Log             *slog.Logger
 	Metrics         prometheus.Registerer
 }
@@ -312,7 +313,8 @@ func (s *SelfManaged) storedCA(ctx context.Context) (*x509.Certificate, error) {
 	secret, err := s.secrets.Get(ctx, s.options.SecretName, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		// By apply: unlike a create it names what it makes, and so can a right.
-		empty := corev1apply.Secret(s.options.SecretName, s.options.SecretNamespace)
+		empty := corev1apply.Secret(s.options.SecretName, s.options.SecretNamespace).
+			WithLabels(s.options.SecretMarks.Labels).WithAnnotations(s.options.SecretMarks.Annotations)
 		if secret, err = s.secrets.Apply(ctx, empty, metav1.ApplyOptions{FieldManager: FieldManager}); err != nil {
 			return nil, fmt.Errorf("%w: allow podvet to create and patch the Secret %s, or create an empty one of that name: %w", errNoSecret, s.secretName(), err)
 		}

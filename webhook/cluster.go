@@ -27,6 +27,8 @@ import (
 // Cluster is what podvet follows in its cluster: the policy's ConfigMap, the last good policy's, and the labels of
 // the namespaces. Nothing else is watched.
 type Cluster struct {
+	Marks metav1.ObjectMeta // labels and annotations of a last good policy that podvet has to make; set before Run
+
 	handler *Handler
 	log     *slog.Logger
 	client  client.Client

@@ -256,6 +256,13 @@ func (f *follower) keep(ctx context.Context, current, kept *corev1.ConfigMap) er
 	ctx, stop := context.WithTimeout(ctx, keepTimeout)
 	defer stop()
 	// By apply, where it is absent too: the right to create may then be bound to its name.
+	if kept == nil {
+		// By a manager that applies nothing else: what its next apply leaves out would be taken away.
+		marked := corev1apply.ConfigMap(f.lastGoodKey().Name, f.key.Namespace).WithLabels(f.Marks.Labels).WithAnnotations(f.Marks.Annotations)
+		if err := f.client.Apply(ctx, marked, client.FieldOwner(fieldManager+"-made"), client.ForceOwnership); err != nil {
+			return err
+		}
+	}
 	object := corev1apply.ConfigMap(f.lastGoodKey().Name, f.key.Namespace).
 		WithData(map[string]string{policy.Key: current.Data[policy.Key]}).
 		WithAnnotations(map[string]string{versionAnnotation: current.ResourceVersion,

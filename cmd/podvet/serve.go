@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -36,6 +37,7 @@ type serveFlags struct {
 	policyFile    string
 	configMap     string
 	maxConcurrent int
+	helmRelease   string
 
 	tls           string
 	certDir       string
@@ -105,6 +107,7 @@ reads again whenever it changes. A bad policy leaves the last good one in force.
 	flags.StringVar(&f.options.HealthAddress, "health-address", "", "`ADDRESS:PORT` for /healthz and /readyz (default: none, in a cluster :8081)")
 	flags.DurationVar(&f.options.ShutdownDelay, "shutdown-delay", 0, "`TIME` to go on serving after SIGTERM (in a cluster 10s by default)")
 	flags.IntVar(&f.maxConcurrent, "max-concurrent-reviews", 256, "answer 429 to more than `N` reviews at once, 0 for no limit")
+	flags.StringVar(&f.helmRelease, "helm-release", "", "`NAMESPACE/NAME` of the Helm release that takes what podvet makes anew for its own")
 	_ = cmd.MarkFlagFilename("policy", "yaml", "yml")
 	_ = cmd.MarkFlagDirname("cert-dir")
 	_ = cmd.RegisterFlagCompletionFunc("tls", cobra.FixedCompletions([]string{"files", "self-managed"}, cobra.ShellCompDirectiveNoFileComp))
@@ -123,6 +126,8 @@ func (f *serveFlags) check() error {
 		return errors.New("where is the policy? write --policy-configmap NAMESPACE/NAME in a cluster, or --local to serve without one")
 	case !isNamespaced(f.configMap):
 		return fmt.Errorf("--policy-configmap %s: write NAMESPACE/NAME", f.configMap)
+	case f.helmRelease != "" && !isNamespaced(f.helmRelease):
+		return fmt.Errorf("--helm-release %s: write NAMESPACE/NAME", f.helmRelease)
 	case f.policyFile != "":
 		return errors.New("--policy is for --local: in a cluster the policy is in the ConfigMap of --policy-configmap")
 	case f.tls == "files" && (f.caSecret != "" || f.dnsNames != nil):
@@ -156,8 +161,19 @@ func (f *serveFlags) certificate(config *rest.Config, handler *webhook.Handler, 
 		return files, nil
 	}
 	namespace, name, _ := strings.Cut(f.caSecret, "/")
-	return certs.NewSelfManaged(certs.SelfManagedOptions{Config: config, SecretNamespace: namespace, SecretName: name, DNSNames: f.dnsNames,
+	return certs.NewSelfManaged(certs.SelfManagedOptions{Config: config, SecretNamespace: namespace, SecretName: name, SecretMarks: f.marks(), DNSNames: f.dnsNames,
 		Configuration: f.configuration, CADuration: f.caDuration, LeafDuration: f.leafDuration, Log: log, Metrics: handler.Registry()})
+}
+
+// marks are those by which Helm knows its own (helm.sh/helm/v4/pkg/action/validate.go): uninstall leaves what has none,
+// and the next install stumbles over it.
+func (f *serveFlags) marks() metav1.ObjectMeta {
+	namespace, name, _ := strings.Cut(f.helmRelease, "/")
+	if name == "" {
+		return metav1.ObjectMeta{}
+	}
+	return metav1.ObjectMeta{Labels: map[string]string{"app.kubernetes.io/managed-by": "Helm"},
+		Annotations: map[string]string{"meta.helm.sh/release-name": name, "meta.helm.sh/release-namespace": namespace}}
 }
 
 // clientCAs reads the CAs of those who may call.
@@ -228,6 +244,7 @@ func serveCluster(ctx context.Context, f serveFlags, out, errOut io.Writer) erro
 	if err != nil {
 		return fmt.Errorf("the cluster cannot be followed: %w", err)
 	}
+	cluster.Marks = f.marks()
 	if f.options.Certificate, err = f.certificate(config, handler, log); err != nil {
 		return err
 	}

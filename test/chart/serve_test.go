@@ -105,7 +105,6 @@ func testServes(t *testing.T, h helm, mode string) {
 		}
 	}
 
-	h.must(t, "", "rollback", "podvet", "1", "--namespace", ns)
 	h.must(t, "", "uninstall", "podvet", "--namespace", ns)
 	if left := list(t, "configmaps,secrets,roles,rolebindings", "-n", ns, "--field-selector=metadata.name!=kube-root-ca.crt"); len(left) > 0 {
 		t.Errorf("beside a running podvet, uninstall leaves %v", left)

@@ -76,6 +76,7 @@ func testInstall(t *testing.T, n *Node, i installation) {
 	}
 	r.awaitVetted(t, app)
 	r.wantVersion(t, version)
+	r.wantDoctor(t)
 
 	whileUpgrading := r.stream(t, app)
 	r.helm(t, nextVersion, fail, "upgrade", "podvet", "CHART")
@@ -95,6 +96,9 @@ func testInstall(t *testing.T, n *Node, i installation) {
 	whileRollingBack.wantAllVetted(t, "rollback from Fail to Ignore")
 	r.wantVersion(t, version)
 	r.wantRights(t)
+	if i.prepare == nil { // podvet writes the bundle itself
+		r.wantDiagnosis(t)
+	}
 
 	whileUninstalling := r.stream(t, app)
 	r.helm(t, "", "", "uninstall", "podvet")
