@@ -153,7 +153,7 @@ func sortedKeys(set map[string]bool) []string {
 }
 
 // maxDecisions bounds what is kept: where more places are asked about, all is worked out anew.
-const maxDecisions = 4096
+const maxDecisions = 16_384
 
 // maxKey bounds a key in bytes: what it is made of has not been validated yet, and may be long to fill the memory.
 const maxKey = 1024
@@ -199,6 +199,13 @@ func (p *Policy) decide(key string, at place) *decision {
 	if len(p.cache.decisions) >= maxDecisions {
 		p.cache.empty()
 	}
+	if len(key) > maxKey { // whoever may write such labels could fill the memory with what comes of them
+		d.plan = p.plan(effective, scopes)
+		if len(exemptions) > 0 {
+			d.exemptions = p.exemptionSet(exemptions)
+		}
+		return d
+	}
 	planKey := string(effective.Mode) + indexKey(scopes)
 	if d.plan = p.cache.plans[planKey]; d.plan == nil {
 		d.plan = p.plan(effective, scopes)
@@ -211,9 +218,7 @@ func (p *Policy) decide(key string, at place) *decision {
 			p.cache.exemptions[exemptionKey] = d.exemptions
 		}
 	}
-	if len(key) <= maxKey {
-		p.cache.decisions[key] = d
-	}
+	p.cache.decisions[key] = d
 	return d
 }
 
@@ -404,11 +409,17 @@ func firstOf(candidates []*compiledExemption, c *rules.Container) *rules.Exempti
 // ExemptAnnotation on a pod or a template exempts it, where the policy allows it: "rule-a,rule-b: reason".
 const ExemptAnnotation = "podvet.dev/exempt"
 
+// maxAnnotation bounds it in bytes: it is read before anything has validated it.
+const maxAnnotation = 4096
+
 // podExemption reads the annotation: the rules, and why. note says what is wrong with it, "" for nothing.
 func podExemption(s *rules.Subject) (ids []string, own *rules.Exemption, note string) {
 	text := s.Meta.Annotations[ExemptAnnotation]
 	if text == "" {
 		return nil, nil, ""
+	}
+	if len(text) > maxAnnotation {
+		return nil, nil, fmt.Sprintf("annotation %s is not honoured: it is longer than %d bytes", ExemptAnnotation, maxAnnotation)
 	}
 	list, reason, _ := strings.Cut(text, ":")
 	reason = strings.TrimSpace(reason)
@@ -421,6 +432,7 @@ func podExemption(s *rules.Subject) (ids []string, own *rules.Exemption, note st
 	for _, id := range ids {
 		if rules.Lookup(id) == nil {
 			note = fmt.Sprintf("annotation %s: there is no rule %q%s", ExemptAnnotation, id, DidYouMean(id, rules.IDs()))
+			break // one is enough to look at it again
 		}
 	}
 	return ids, &rules.Exemption{Reason: reason}, note

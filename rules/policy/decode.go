@@ -153,13 +153,14 @@ func (d *decoder) decode(n *yaml.Node, path string, v reflect.Value) {
 		return
 	}
 	d.at[path] = n
+	if later, is := v.Addr().Interface().(*yaml.Node); is {
+		*later = *n // an alias too: what it expands to is counted when it is read
+		return
+	}
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
 	switch target := v.Addr().Interface().(type) {
-	case *yaml.Node:
-		*target = *n
-		return
 	case *intstr.IntOrString:
 		if n.Tag == "!!int" {
 			d.integer(n, path, reflect.ValueOf(&target.IntVal).Elem(), 1)
@@ -312,6 +313,9 @@ func (d *decoder) list(n *yaml.Node, path string, v reflect.Value) {
 
 func (d *decoder) text(n *yaml.Node, path, want string) (string, bool) {
 	if n.Kind != yaml.ScalarNode || n.Tag != "!!str" {
+		if n.Kind == yaml.ScalarNode && n.Tag != "!!null" {
+			want += fmt.Sprintf(", in quotes: %q", n.Value)
+		}
 		d.fail(n, path, "is %s: write %s", describe(n), want)
 		return "", false
 	}

@@ -235,11 +235,13 @@ func (d *decoder) read(text []byte) *document {
 	}
 	d.header(doc.APIVersion, doc.Kind)
 	d.rules(doc.Rules, "rules", doc.Rules)
+	d.injected(doc.InjectedContainers, "injectedContainers")
 	names := map[string]int{}
 	for i, s := range doc.Scopes {
 		path := fmt.Sprintf("scopes[%d]", i)
 		d.rules(s.Rules, join(path, "rules"), doc.Rules)
 		d.match(s.Match, join(path, "match"))
+		d.injected(s.InjectedContainers, join(path, "injectedContainers"))
 		if first, twice := names[s.Name]; twice && s.Name != "" {
 			d.fail(d.nearest(join(path, "name")), join(path, "name"), "%s is the name of scopes[%d] too: give each scope a name of its own", s.Name, first)
 		}
@@ -268,10 +270,50 @@ func (d *decoder) required(path, key string, missing bool, remedy string) {
 
 // match checks what the types cannot.
 func (d *decoder) match(m match, path string) {
-	for key, selector := range map[string]*metav1.LabelSelector{"namespaceSelector": m.NamespaceSelector, "podSelector": m.PodSelector} {
-		at := join(path, key)
-		if _, err := metav1.LabelSelectorAsSelector(selector); err != nil {
+	for _, key := range []string{"", "namespaces", "namespaceSelector", "podSelector", "kinds", "containers", "images"} {
+		// Perhaps all of it stands in comments.
+		if n := d.at[join(path, key)]; n != nil && (n.Tag == "!!null" || n.Kind == yaml.SequenceNode && len(n.Content) == 0) {
+			d.fail(n, join(path, key), "is empty, which would mean everything: remove the key, or write what is meant")
+		}
+	}
+	d.selector(m.NamespaceSelector, join(path, "namespaceSelector"))
+	d.selector(m.PodSelector, join(path, "podSelector"))
+}
+
+// selector names each mistake of a label selector; one by one, as the library tells of the first only.
+func (d *decoder) selector(s *metav1.LabelSelector, path string) {
+	if s == nil {
+		return
+	}
+	check := func(at string, one metav1.LabelSelector) {
+		if _, err := metav1.LabelSelectorAsSelector(&one); err != nil && !d.failedBelow(at) {
 			d.fail(d.nearest(at), at, "is no label selector: %s", oneLine(err.Error()))
+		}
+	}
+	for key, value := range s.MatchLabels {
+		check(join(path, "matchLabels."+key), metav1.LabelSelector{MatchLabels: map[string]string{key: value}})
+	}
+	operators := []string{string(metav1.LabelSelectorOpIn), string(metav1.LabelSelectorOpNotIn), string(metav1.LabelSelectorOpExists), string(metav1.LabelSelectorOpDoesNotExist)}
+	for i, e := range s.MatchExpressions {
+		at := fmt.Sprintf("%s.matchExpressions[%d]", path, i)
+		if operator := join(at, "operator"); !slices.Contains(operators, string(e.Operator)) && !d.failedBelow(operator) {
+			d.fail(d.nearest(operator), operator, "is %q: write %s%s", string(e.Operator), orList(operators), DidYouMean(string(e.Operator), operators))
+			continue
+		}
+		check(at, metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{e}})
+	}
+}
+
+// failedBelow tells whether a mistake at a path or below it is named already.
+func (d *decoder) failedBelow(path string) bool {
+	return slices.ContainsFunc(d.errs, func(e Error) bool { return strings.HasPrefix(e.Path, path) })
+}
+
+// injected refuses patterns, which the engine does not know there.
+func (d *decoder) injected(names []string, path string) {
+	for i, name := range names {
+		if at := fmt.Sprintf("%s[%d]", path, i); strings.Contains(name, "*") {
+			d.fail(d.nearest(at), at, "is %q: write the whole name of a container, there is no * here", name)
 		}
 	}
 }
@@ -331,6 +373,9 @@ func Read(file string, text []byte) (Source, error) {
 		return Source{}, Errors{{File: file, Line: found[1].Line, Text: fmt.Sprintf("a second %s, after that of line %d: name a file with one policy", Key, found[0].Line)}}
 	case len(found) == 1:
 		value := found[0]
+		if value.Kind != yaml.ScalarNode || value.Tag != "!!str" {
+			return Source{}, Errors{{File: file, Line: value.Line, Path: "data." + Key, Text: fmt.Sprintf("is %s, and must be text: write %s: | and the policy below it, indented", describe(value), Key)}}
+		}
 		source := Source{File: file, Text: []byte(value.Value)}
 		if value.Style&yaml.LiteralStyle != 0 { // the text starts on the line after the key
 			source.skip = value.Line
@@ -366,6 +411,9 @@ func policiesIn(object *yaml.Node) (found []*yaml.Node, is bool) {
 
 // child is the value of a key, nil for none.
 func child(n *yaml.Node, key string) *yaml.Node {
+	if n != nil && n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
 	if n == nil || n.Kind != yaml.MappingNode {
 		return nil
 	}

@@ -209,10 +209,11 @@ exemptions:
 func TestPodExemptionNotes(t *testing.T) {
 	p := load(t, "allowPodExemptions: true", time.Now())
 	for annotation, want := range map[string]string{
-		"bare-pod: debugging":          "",
-		"bare-pod":                     `annotation podvet.dev/exempt is not honoured: its reason is empty: say why, for those who read it later: write "rule-a,rule-b: reason"`,
-		"bare-pot,bare-pod: debugging": `annotation podvet.dev/exempt: there is no rule "bare-pot" (did you mean bare-pod?)`,
-		"bare-pod: two\nlines":         `annotation podvet.dev/exempt is not honoured: its reason has a line break or a control character: write one line: write "rule-a,rule-b: reason"`,
+		"bare-pod: debugging":                    "",
+		"bare-pod":                               `annotation podvet.dev/exempt is not honoured: its reason is empty: say why, for those who read it later: write "rule-a,rule-b: reason"`,
+		"bare-pot,bare-pod: debugging":           `annotation podvet.dev/exempt: there is no rule "bare-pot" (did you mean bare-pod?)`,
+		"bare-pod: " + strings.Repeat("x", 5000): "annotation podvet.dev/exempt is not honoured: it is longer than 4096 bytes",
+		"bare-pod: two\nlines":                   `annotation podvet.dev/exempt is not honoured: its reason has a line break or a control character: write one line: write "rule-a,rule-b: reason"`,
 	} {
 		s := pod("x", nil)
 		s.Meta.Annotations = map[string]string{"podvet.dev/exempt": annotation}
@@ -354,6 +355,53 @@ func TestAliasesExpandToLittle(t *testing.T) {
 	if len(got) != 1 || !strings.HasSuffix(got[0], "aliases make this too large: write it out") {
 		t.Errorf("%d mistakes, %q", len(got), got[:min(len(got), 3)])
 	}
+	// Parameters are read after the rest, and may be an alias themselves.
+	params := "params: &p {template: {portName: http, probe: {httpGet: {path: /, port: http, httpHeaders: [" + strings.Repeat("{name: a, value: b}, ", 500) + "]}}}}"
+	got = mistakes(t, header+"rules: {no-readiness-probe: {"+params+"}}\nscopes:\n"+strings.Repeat("- rules: {no-readiness-probe: {params: *p}}\n", 500))
+	if len(got) != 1 || !strings.HasSuffix(got[0], "aliases make this too large: write it out") {
+		t.Errorf("of parameters: %d mistakes, %q", len(got), got[:min(len(got), 3)])
+	}
+	if got := mistakes(t, header+"rules: {no-readiness-probe: {"+params+", fix: true}}\nscopes: [{rules: {no-readiness-probe: {params: *p, fix: true}}}]\n"); got != nil {
+		t.Errorf("an alias of parameters: %q", got)
+	}
+}
+
+// TestSelectorMistakes: all of a selector's mistakes are named, each at its line.
+func TestSelectorMistakes(t *testing.T) {
+	got := mistakes(t, header+`scopes:
+- match:
+    podSelector:
+      matchExpressions:
+      - {key: a, operator: in, values: [b]}
+      - {key: -a, operator: Exists}
+      - {key: a, operator: Exists, values: [b]}
+      - {key: a, operator: In}
+      matchLabels:
+        a: "b c"
+`)
+	const at = "scopes[0].match.podSelector."
+	want := []string{
+		"p.yaml:7: " + at + `matchExpressions[0].operator: is "in": write In, NotIn, Exists or DoesNotExist (did you mean In?)`,
+		"p.yaml:8: " + at + "matchExpressions[1]: is no label selector: key: Invalid value: \"-a\"",
+		"p.yaml:9: " + at + "matchExpressions[2]: is no label selector: values: Invalid value: [\"b\"]: values set must be empty for exists and does not exist",
+		"p.yaml:10: " + at + "matchExpressions[3]: is no label selector: values: Invalid value: null: for 'in', 'notin' operators, values set can't be empty",
+		"p.yaml:12: " + at + "matchLabels.a: is no label selector: ",
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%q", got)
+	}
+	for i := range want {
+		if !strings.HasPrefix(got[i], want[i]) {
+			t.Errorf("%s\nwant %s", got[i], want[i])
+		}
+	}
+}
+
+// TestOperatorsKinds: what an operator calls its own is no typing mistake.
+func TestOperatorsKinds(t *testing.T) {
+	if got := mistakes(t, header+"scopes: [{match: {kinds: [TFJob, MXJob, FlinkDeployment, Node, DaemonJob, CloneSet, Workflow]}}]"); got != nil {
+		t.Errorf("%q", got)
+	}
 }
 
 // TestAnotherModeIsAnotherPolicy: what is told of a policy tells them apart.
@@ -432,7 +480,27 @@ func TestLongKeysAreNotKept(t *testing.T) {
 		runtime.ReadMemStats(&m)
 		return m.HeapAlloc
 	}
+	// Nor what comes of them: the scopes that labels choose.
+	var scopes strings.Builder
+	scopes.WriteString("scopes:\n")
+	for i := range 12 {
+		fmt.Fprintf(&scopes, "- match: {podSelector: {matchLabels: {l%d: \"1\"}}}\n", i)
+	}
+	p = load(t, scopes.String()+"- match: {podSelector: {matchExpressions: [{key: long, operator: Exists}]}}\n", time.Now())
 	before := heap()
+	for i := range 4096 {
+		s := pod("x", map[string]string{"long": strings.Repeat("x", 1100)})
+		for bit := range 12 {
+			if i>>bit&1 == 1 {
+				s.Meta.Labels[fmt.Sprint("l", bit)] = "1"
+			}
+		}
+		p.For(s, nil)
+	}
+	if used := int64(heap()) - int64(before); used > 4<<20 {
+		t.Errorf("of chosen scopes %d bytes are kept", used)
+	}
+	before = heap()
 	for i := range 500 {
 		s := pod("x", nil)
 		s.OwnerKind = strings.Repeat("k", 100_000) + strconv.Itoa(i)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // pattern is a name in which * stands for any run of characters, / included.
@@ -68,11 +70,17 @@ func (k kindName) problem() string {
 	if slices.Contains(kinds, string(k)) {
 		return ""
 	}
-	meant := DidYouMean(string(k), kinds)
-	if meant == "" && kindCharacters.MatchString(string(k)) {
+	for _, kind := range kinds {
+		// Operators have kinds such as TFJob: only what is nearly one of these is taken for a typing mistake.
+		distance := levenshtein.ComputeDistance(string(k), kind)
+		if strings.EqualFold(string(k), kind) || strings.EqualFold(string(k), kind+"s") || distance <= 1 && len(kind) >= 5 || distance <= 2 && len(kind) >= 8 {
+			return fmt.Sprintf("is %q, no kind (did you mean %s?)", string(k), kind)
+		}
+	}
+	if kindCharacters.MatchString(string(k)) {
 		return ""
 	}
-	return fmt.Sprintf("is %q, no kind: write %s, or the kind of an operator's own%s", string(k), strings.Join(kinds, ", "), meant)
+	return fmt.Sprintf("is %q, no kind: write %s, or the kind of an operator's own", string(k), strings.Join(kinds, ", "))
 }
 
 // ruleName is the id of a rule, or * for all.
