@@ -2,15 +2,15 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 
-{{- /* At most 40 characters, so that what is added to it stays a name. */ -}}
+{{- /* At most 40 characters, so that what is added to it stays a name, and without dots, which a Service's name cannot have. */ -}}
 {{- define "podvet.fullname" -}}
 {{- $name := include "podvet.name" . -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
 {{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- .Release.Name | replace "." "-" | trunc 40 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name $name | replace "." "-" | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
@@ -61,6 +61,14 @@ metadata:
 {{- define "podvet.policy" -}}
 {{- $document := merge (dict "apiVersion" "podvet.dev/v1alpha1" "kind" "Policy") .Values.policy -}}
 {{- regexReplaceAll "(?m)^([- ]*(?:mode|level|workloads)): false$" (toYaml $document) "${1}: \"off\"" -}}
+{{- end -}}
+
+{{- /* Of a duration such as 2160h or 1h30m. */ -}}
+{{- define "podvet.seconds" -}}
+{{- $hours := regexFind "[0-9]+h" . | trimSuffix "h" | int -}}
+{{- $minutes := regexFind "[0-9]+m" . | trimSuffix "m" | int -}}
+{{- $seconds := regexFind "[0-9]+s" . | trimSuffix "s" | int -}}
+{{- add (mul 3600 $hours) (mul 60 $minutes) $seconds -}}
 {{- end -}}
 
 {{- define "podvet.selfManagedSecret" -}}
