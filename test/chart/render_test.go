@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -422,7 +423,7 @@ func TestOwnChartIsVetted(t *testing.T) {
 }
 
 func TestNotes(t *testing.T) {
-	t.Parallel()
+	certManagerCRDs(t) // without which Helm prints none
 	for _, h := range helms {
 		for values, want := range map[string]string{
 			``:                         "refuses nothing",
@@ -430,11 +431,59 @@ func TestNotes(t *testing.T) {
 			`policy: {mode: enforce}`:  "it refuses what cannot work",
 			combinations["own-policy"]: "which you keep",
 			combinations["fail"]:       "refused (failurePolicy Fail)",
+			`webhooks: {validateWorkloads: {failurePolicy: Fail}}`:             "into webhooks.excludeNamespaces",
+			`webhooks: {excludeNamespaces: [default]}`:                         "--image=nginx -n NAMESPACE --dry-run",
+			`webhooks: {namespaceSelector: {matchLabels: {a: b}}}`:             "--image=nginx -n NAMESPACE --dry-run",
+			`webhooks: {objectSelector: {matchLabels: {a: b}}}`:                "where your policy and selectors leave something",
+			`policy: {profile: minimal}`:                                       "where your policy and selectors leave something",
+			`policy: {mode: "off", rules: {}}`:                                 "there is nothing to see",
+			`webhooks: {enabled: false}`:                                       "nothing is asked of podvet",
+			`certificates: {mode: certManager, certManager: {namespace: pki}}`: "namespaces kube-system, pki, vet are never vetted",
 		} {
-			out := h.must(t, values, "install", "notes", chartDir, "--namespace", "default", "--dry-run=client")
+			out := h.must(t, values, "install", "notes", chartDir, "--namespace", "vet", "--dry-run=client")
 			if !strings.Contains(out, want) {
 				_, notes, _ := strings.Cut(out, "NOTES:")
 				t.Errorf("helm %s with %s lacks %q:\n%s", h.version, values, want, notes)
+			}
+		}
+	}
+}
+
+// TestDocumentedHelm: the commands of Helm in the guides and the notes have flags that Helm 4 knows, and Helm 3 but for
+// the one that is told of there.
+func TestDocumentedHelm(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	for _, file := range []string{"../../docs/operations.md", "../../README.md", chartDir + "/README.md", chartDir + "/templates/NOTES.txt"} {
+		page, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text.Write(page)
+	}
+	if strings.Contains(text.String(), "podvet-system --reuse-values") {
+		t.Error("--reuse-values fails with a chart that has values more: write --reset-then-reuse-values")
+	}
+	commands := regexp.MustCompile("helm (install|upgrade|pull|uninstall|rollback) ((?:[^`\n\\\\]|\\\\\n)*)").FindAllStringSubmatch(text.String(), -1)
+	if len(commands) < 8 {
+		t.Fatalf("only %d commands", len(commands))
+	}
+	for _, h := range helms {
+		help := map[string]string{}
+		for _, command := range commands {
+			if help[command[1]] == "" {
+				help[command[1]] = h.must(t, "", command[1], "--help")
+			}
+			for _, flag := range regexp.MustCompile(`--[a-z-]+`).FindAllString(command[2], -1) {
+				if h.version == "v3" && flag == "--rollback-on-failure" {
+					flag = "--atomic"
+				}
+				if h.version == "v3" && command[1] == "upgrade" && flag == "--force-conflicts" {
+					continue // the table of troubles says that it is Helm 4's
+				}
+				if !regexp.MustCompile(flag + `\b`).MatchString(help[command[1]]) {
+					t.Errorf("helm %s %s has no flag %s", h.version, command[1], flag)
+				}
 			}
 		}
 	}

@@ -90,13 +90,18 @@ metadata:
 {{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default .Chart.AppVersion | replace "+" "_" }}{{ end -}}
 {{- end -}}
 
+{{- /* The namespaces that podvet is never asked about, as JSON. */ -}}
+{{- define "podvet.excludedNamespaces" -}}
+{{- $excluded := concat (list "kube-system" .Release.Namespace) .Values.webhooks.excludeNamespaces -}}
+{{- if eq .Values.certificates.mode "certManager" -}}
+{{- $excluded = append $excluded .Values.certificates.certManager.namespace -}}
+{{- end -}}
+{{- $excluded | uniq | sortAlpha | toJson -}}
+{{- end -}}
+
 {{- /* What the webhooks about pods and workloads have in common. */ -}}
 {{- define "podvet.webhook" -}}
 {{- $root := .root -}}
-{{- $excluded := concat (list "kube-system" $root.Release.Namespace) $root.Values.webhooks.excludeNamespaces -}}
-{{- if eq $root.Values.certificates.mode "certManager" -}}
-{{- $excluded = append $excluded $root.Values.certificates.certManager.namespace -}}
-{{- end -}}
 {{- $namespaces := $root.Values.webhooks.namespaceSelector -}}
 admissionReviewVersions: [v1]
 sideEffects: None
@@ -116,7 +121,7 @@ namespaceSelector:
   matchExpressions:
   - key: kubernetes.io/metadata.name
     operator: NotIn
-    values: {{ $excluded | uniq | sortAlpha | toJson }}
+    values: {{ include "podvet.excludedNamespaces" $root }}
   {{- with $namespaces.matchExpressions }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
