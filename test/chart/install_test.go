@@ -333,25 +333,37 @@ func TestFailedInstall(t *testing.T) {
 	}
 }
 
-// TestWithoutWebhooks: the value that breaks the glass in Git takes away the webhook configurations and nothing else.
-func TestWithoutWebhooks(t *testing.T) {
+// TestNotAsked: the value that breaks the glass in Git takes away the rules of the webhooks and nothing else.
+func TestNotAsked(t *testing.T) {
+	rules := func() string {
+		return mustKubectl(t, "", "get", mutatingConfiguration+","+validatingConfiguration, "-o", "jsonpath={.items[*].webhooks[*].rules[*].resources}")
+	}
 	for _, h := range helms {
-		ns := "without-" + h.version
+		ns := "not-asked-" + h.version
 		namespace(t, ns, "privileged")
-		h.must(t, "", "install", "podvet", chartDir, "--namespace", ns)
-		before, inNamespace := clusterObjects(t), left(t, ns)
-		h.must(t, "webhooks: {enabled: false}", "upgrade", "podvet", chartDir, "--namespace", ns)
-		want := strings.NewReplacer("MutatingWebhookConfiguration podvet \n", "", "ValidatingWebhookConfiguration podvet \n", "").Replace(before)
-		if got := clusterObjects(t); got != want || want == before {
-			t.Errorf("helm %s: without webhooks there are (+) where there should be (-)\n%s", h.version, cmp.Diff(want, got))
+		h.must(t, "webhooks: {validate: {failurePolicy: Fail}}", "install", "podvet", chartDir, "--namespace", ns)
+		writeAsPodvet(t, ns)
+		before, inNamespace, asked := clusterObjects(t), left(t, ns), rules()
+		h.must(t, "webhooks: {enabled: false, validate: {failurePolicy: Fail}}", "upgrade", "podvet", chartDir, "--namespace", ns)
+		if got := rules(); got != "" || asked == "" {
+			t.Errorf("helm %s: podvet is asked about %s", h.version, got)
+		}
+		wantKept(t, ns)
+		await(t, "pods to be created again", func() bool {
+			_, err := kubectl(t, "", "run", "pod", "--image=i", "-n", "default", "--dry-run=server")
+			return err == nil
+		})
+		if got := clusterObjects(t); got != before {
+			t.Errorf("helm %s: not asked, there are (+) where there were (-)\n%s", h.version, cmp.Diff(before, got))
 		}
 		if got := left(t, ns); !slices.Equal(got, inNamespace) {
 			t.Errorf("helm %s: in the namespace are %v, were %v", h.version, got, inNamespace)
 		}
 		h.must(t, "webhooks: {enabled: true}", "upgrade", "podvet", chartDir, "--namespace", ns)
-		if got := clusterObjects(t); got != before {
-			t.Errorf("helm %s: with webhooks again:\n%s", h.version, cmp.Diff(before, got))
+		if got := rules(); got != asked {
+			t.Errorf("helm %s: asked again, it is about %s", h.version, got)
 		}
+		wantKept(t, ns)
 		h.must(t, "", "uninstall", "podvet", "--namespace", ns)
 	}
 }
@@ -399,6 +411,10 @@ func TestNotesCommands(t *testing.T) {
 			return err == nil && regexp.MustCompile(`Warning: .*\[[a-z-]+\]`).MatchString(out) == warns
 		})
 	}
+
+	h.must(t, "webhooks: {enabled: false}", "upgrade", "podvet", chartDir, "--namespace", ns)
+	late := serve(t, ns)
+	await(t, "a replica that starts while podvet is not asked to be ready; its log is "+late.log, func() bool { return late.ready(t) })
 }
 
 // TestChangeOfCertificates: from one mode to another in one upgrade, with what each needs and nothing of the other.

@@ -30,7 +30,7 @@ var combinations = map[string]string{
 	"one-replica":  `{replicas: 1, podDisruptionBudget: {enabled: false}, topologySpreadConstraints: []}`,
 	"fail":         `webhooks: {mutate: {failurePolicy: Fail}, validate: {failurePolicy: Fail}, validateWorkloads: {failurePolicy: Fail}, timeoutSeconds: 10, reinvocationPolicy: Never}`,
 	"pods-only":    `webhooks: {validateWorkloads: {enabled: false}}`,
-	"no-webhooks":  `webhooks: {enabled: false}`,
+	"not-asked":    `webhooks: {enabled: false}`,
 	"own-policy":   `policyConfigMap: {create: false, name: my-policy}`,
 	"other-types": `
 resources: {limits: {memory: 1.5Gi, cpu: 1, example.com/gpu: "1"}, requests: {cpu: 0.1, memory: 1e8}}
