@@ -3,8 +3,8 @@ package webhook
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"strconv"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -150,7 +150,7 @@ func TestPolicyBad(t *testing.T) {
 		want float64
 	}{{header, 0}, {"profil: x", 1}, {"profil: x", 1}, {"", 0}, {"profil: y", 1}, {header, 0}} {
 		if current.object = nil; step.text != "" {
-			current.object = withPolicy(step.text, fmt.Sprint(i))
+			current.object = withPolicy(step.text, strconv.Itoa(i))
 		}
 		c.follower.follow(t.Context())
 		if got := testutil.ToFloat64(c.handler.metrics.bad); got != step.want {
