@@ -31,7 +31,7 @@ image: ## podvet's image as a file for docker load and registries, by docker whe
 image-docker:
 	@mkdir -p '$(dir $(OUT))'
 	docker build --file cmd/podvet/Dockerfile --platform linux/$(GOARCH) --tag $(IMAGE) \
-	  --build-arg GO_VERSION=$(patsubst go%,%,$(shell $(GO) env GOVERSION)) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
+	  --build-arg GO_VERSION=$$(sed -n 's/^toolchain go//p' go.mod) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
 	  --build-arg SOURCE_DATE_EPOCH=$(CREATED) --build-arg CREATED=$$(date -u -d @$(CREATED) +%Y-%m-%dT%H:%M:%SZ) .
 	docker save --output '$(OUT)' $(IMAGE)
 	@echo '$(OUT): $(IMAGE)'

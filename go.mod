@@ -2,6 +2,9 @@ module github.com/podvet/podvet
 
 go 1.26.0
 
+// CI, releases and the image are built with this; no module of the tests may ask for more.
+toolchain go1.26.8
+
 require (
 	github.com/agnivade/levenshtein v1.2.2
 	github.com/cert-manager/cert-manager v1.21.2

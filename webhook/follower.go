@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -107,6 +108,7 @@ func (f *follower) follow(ctx context.Context) (next time.Time) {
 			}
 		}
 		f.inForce(p, text, fromConfigMap, now)
+		f.handler.metrics.bad.Set(0)
 		err = f.lastGood.notRead()
 		if keptRead {
 			err = f.keep(ctx, current, kept)
@@ -118,6 +120,10 @@ func (f *follower) follow(ctx context.Context) (next time.Time) {
 		return soonest(next, p.Until)
 	}
 	if policyRead {
+		f.handler.metrics.bad.Set(0)
+		if _, bad := errors.AsType[policy.Errors](problem); bad {
+			f.handler.metrics.bad.Set(1)
+		}
 		instead := "the last good one stays in force"
 		if lastGood == "" && f.text == "" {
 			instead = "there never was a good one, the built-in one is in force and only warns"
@@ -195,8 +201,7 @@ func (f *follower) report(ctx context.Context, current *corev1.ConfigMap, proble
 	if !f.isNews(problem.Error()) {
 		return
 	}
-	mistakes, bad := problem.(policy.Errors) //nolint:errorlint // as LoadShared returns it
-	if !bad {
+	if mistakes, bad := errors.AsType[policy.Errors](problem); !bad {
 		f.count("missing", time.Now())
 		f.log.Warn("there is no policy: the last good one stays in force, or the built-in one where there never was any", "reason", problem.Error())
 	} else {

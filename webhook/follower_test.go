@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -135,5 +137,24 @@ func TestUnkeptIsNotTakenBack(t *testing.T) {
 	c.follower.follow(t.Context())
 	if got := c.handler.policy.Load().Hash; got != good {
 		t.Errorf("%s is in force, the last good one is %s", got, good)
+	}
+}
+
+// TestPolicyBad: the alert stands for as long as the ConfigMap holds a policy with mistakes, and no longer.
+func TestPolicyBad(t *testing.T) {
+	const header = "apiVersion: podvet.dev/v1alpha1\nkind: Policy\n"
+	c, current, kept := followed(failing{})
+	kept.object = withPolicy(header, "1")
+	for i, step := range []struct {
+		text string // none: no ConfigMap
+		want float64
+	}{{header, 0}, {"profil: x", 1}, {"profil: x", 1}, {"", 0}, {"profil: y", 1}, {header, 0}} {
+		if current.object = nil; step.text != "" {
+			current.object = withPolicy(step.text, strconv.Itoa(i))
+		}
+		c.follower.follow(t.Context())
+		if got := testutil.ToFloat64(c.handler.metrics.bad); got != step.want {
+			t.Errorf("step %d, %q: podvet_policy_bad is %v", i, step.text, got)
+		}
 	}
 }

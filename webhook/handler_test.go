@@ -605,6 +605,9 @@ func TestMetrics(t *testing.T) {
 		`podvet_policy_expired_exemptions 0`,
 		`podvet_fixes_total{applied="true",rule="prestop-exceeds-grace"} 1`,
 		`podvet_panics_total 0`,
+		`podvet_policy_bad 0`,
+		`podvet_policy_reload_total{result="bad"} 0`,
+		`podvet_reviews_total{decision="error",endpoint="mutate"} 0`,
 		`podvet_review_duration_seconds_count{endpoint="validate"} 1`,
 	} {
 		if !strings.Contains(w.Body.String(), want) {

@@ -25,6 +25,7 @@ type metrics struct {
 	lookups     *prometheus.CounterVec
 	info        *prometheus.GaugeVec
 	reloads     *prometheus.CounterVec
+	bad         prometheus.Gauge
 	lastSuccess prometheus.Gauge
 	expired     prometheus.Gauge
 
@@ -36,7 +37,7 @@ func newMetrics() *metrics {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	auto := promauto.With(registry)
-	return &metrics{
+	m := &metrics{
 		registry: registry,
 		reviews: auto.NewCounterVec(prometheus.CounterOpts{Name: "podvet_reviews_total",
 			Help: "AdmissionReviews by endpoint and decision: passed (not podvet's to judge), allowed, patched, warned, denied, error."}, []string{"endpoint", "decision"}),
@@ -51,6 +52,8 @@ func newMetrics() *metrics {
 			Help: "1 for the policy in force; source is configmap, last-good, default or file."}, []string{"hash", "source"}),
 		reloads: auto.NewCounterVec(prometheus.CounterOpts{Name: "podvet_policy_reload_total",
 			Help: "Changes of the policy that were seen, by result: good, bad (the last good one stays in force), missing (deleted, emptied or never there)."}, []string{"result"}),
+		bad: auto.NewGauge(prometheus.GaugeOpts{Name: "podvet_policy_bad",
+			Help: "1 while the policy in the ConfigMap has mistakes and another one is in force instead, else 0."}),
 		lastSuccess: auto.NewGauge(prometheus.GaugeOpts{Name: "podvet_policy_last_success_timestamp_seconds",
 			Help: "When a changed policy was last put in force."}),
 		expired: auto.NewGauge(prometheus.GaugeOpts{Name: "podvet_policy_expired_exemptions",
@@ -60,6 +63,15 @@ func newMetrics() *metrics {
 		duration: auto.NewHistogramVec(prometheus.HistogramOpts{Name: "podvet_review_duration_seconds",
 			Help: "Time from the request's header to the answer.", Buckets: prometheus.ExponentialBuckets(0.00005, 2, 16)}, []string{"endpoint"}),
 	}
+	// A counter that is first seen at 1 has not increased, as Prometheus sees it: what alerts and sums ask for starts at 0.
+	for _, result := range []string{"good", "bad", "missing"} {
+		m.reloads.WithLabelValues(result)
+	}
+	for _, endpoint := range []string{"mutate", "validate", "validate-policy"} {
+		m.reviews.WithLabelValues(endpoint, "error")
+	}
+	m.reviews.WithLabelValues("validate", "denied")
+	return m
 }
 
 func (m *metrics) handler() http.Handler {

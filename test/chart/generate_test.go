@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -178,10 +177,6 @@ func (v *value) schema() (string, error) {
 	return out.String(), err
 }
 
-func property(name string, schema map[string]any) map[string]any {
-	return map[string]any{"properties": map[string]any{name: schema}}
-}
-
 func (v *value) jsonSchema() map[string]any {
 	if v.extra["policy"] == true {
 		schema := policySchema()
@@ -193,7 +188,7 @@ func (v *value) jsonSchema() map[string]any {
 		properties, required := map[string]any{}, []string{}
 		for _, child := range v.children {
 			properties[child.key] = child.jsonSchema()
-			if _, isRef := child.extra["ref"]; !isRef {
+			if child.extra["ref"] == nil && child.extra["go"] == nil {
 				required = append(required, child.key) // null takes a key away: the templates need it
 			}
 		}
@@ -203,61 +198,32 @@ func (v *value) jsonSchema() map[string]any {
 		}
 		return schema
 	}
+	if name, is := v.extra["go"].(string); is {
+		if kubernetesTypes[name] == nil {
+			panic("values.yaml: " + v.path + ": no type " + name)
+		}
+		return map[string]any{"description": v.text, "allOf": []any{kubernetesSchema(kubernetesTypes[name])}}
+	}
 	if name, is := v.extra["ref"].(string); is {
 		if definitions[name] == nil {
 			panic("values.yaml: " + v.path + ": no definition " + name)
 		}
-		return map[string]any{"description": v.text, "allOf": []any{map[string]any{"$ref": "#/definitions/" + name}}}
+		return map[string]any{"description": v.text, "allOf": []any{ref(name)}}
 	}
 	schema := map[string]any{"description": v.text, "type": map[string]string{
 		"!!str": "string", "!!int": "integer", "!!bool": "boolean", "!!seq": "array", "!!map": "object"}[v.node.Tag]}
 	maps.Copy(schema, v.extra)
-	switch schema["format"] {
-	case "name":
-		schema["pattern"], schema["maxLength"] = `^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$`, 63
-		delete(schema, "format")
-	case "duration":
-		schema["pattern"] = `^([0-9]+(h|m|s))+$`
+	if pattern, is := formats[fmt.Sprint(schema["format"])]; is {
+		schema["pattern"] = pattern
 		delete(schema, "format")
 	}
 	return schema
 }
 
-// definitions are the parts of Kubernetes' own types that values hold.
-var definitions = map[string]any{
-	"any":     map[string]any{"type": "object"},
-	"objects": map[string]any{"type": "array", "items": map[string]any{"type": "object"}},
-	"strings": map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "string"}},
-	"labelSelector": closed(nil, map[string]any{
-		"matchLabels": map[string]any{"$ref": "#/definitions/strings"},
-		"matchExpressions": map[string]any{"type": "array", "items": closed([]string{"key", "operator"}, map[string]any{
-			"key":      map[string]any{"type": "string", "minLength": 1},
-			"operator": map[string]any{"enum": []string{"In", "NotIn", "Exists", "DoesNotExist"}},
-			"values":   map[string]any{"type": "array", "items": map[string]any{"type": "string"}},
-		})},
-	}),
-	"matchConditions": map[string]any{"type": "array", "maxItems": 63, "items": closed([]string{"name", "expression"}, map[string]any{
-		"name":       map[string]any{"type": "string", "minLength": 1},
-		"expression": map[string]any{"type": "string", "minLength": 1},
-	})},
-	"issuerRef": closed(nil, map[string]any{
-		"name":  map[string]any{"type": "string", "minLength": 1},
-		"kind":  map[string]any{"type": "string", "minLength": 1},
-		"group": map[string]any{"type": "string", "minLength": 1},
-	}),
-	"resources": closed(nil, map[string]any{
-		"requests": map[string]any{"$ref": "#/definitions/quantities"},
-		"limits":   map[string]any{"$ref": "#/definitions/quantities"},
-		"claims":   map[string]any{"$ref": "#/definitions/objects"},
-	}),
-	"quantities": map[string]any{"type": "object", "additionalProperties": map[string]any{"type": []string{"string", "number"}}},
-}
-
-// closed is an object of these keys and no others.
-func closed(required []string, properties map[string]any) map[string]any {
-	schema := map[string]any{"type": "object", "additionalProperties": false, "properties": properties}
-	if required != nil {
-		schema["required"] = slices.Clone(required)
-	}
-	return schema
+// formats are the patterns that values.yaml has names for. All take the empty text, for what the chart chooses then.
+var formats = map[string]string{
+	"name":     `^(` + subdomain + `)?$`, // of a ConfigMap, Secret, ServiceAccount
+	"label":    `^(` + dnsLabel + `)?$`,
+	"service":  `^([a-z]([-a-z0-9]{0,61}[a-z0-9])?)?$`, // a Service has it, too
+	"duration": `^([1-9][0-9]*h)?([1-9][0-9]*m)?([1-9][0-9]*s)?$`,
 }

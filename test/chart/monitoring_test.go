@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -28,17 +29,22 @@ import (
 var inCluster = map[string][]string{
 	"podvet_policy_info":                            {"hash", "source"},
 	"podvet_policy_reload_total":                    {"result"},
+	"podvet_policy_bad":                             nil,
 	"podvet_policy_last_success_timestamp_seconds":  nil,
 	"podvet_policy_expired_exemptions":              nil,
 	"podvet_certificate_expiry_timestamp_seconds":   nil,
 	"podvet_certificate_rotation_timestamp_seconds": nil,
 }
 
-// elsewhere are exposed only now and then, or in one mode: the CA's expiry, and namespaces looked up.
+// elsewhere are exposed only now and then, or in one mode: the CA's expiry, and namespaces looked up. TestServes holds
+// them against a scrape, too.
 var elsewhere = map[string][]string{
 	"podvet_ca_expiry_timestamp_seconds": {"ca"},
 	"podvet_namespace_lookups_total":     {"result"},
 }
+
+// prometheusOwn is what Prometheus itself writes about each target.
+var prometheusOwn = map[string][]string{"up": nil}
 
 // target are the labels that Prometheus adds to what it scrapes.
 var target = []string{"instance", "job", "le"}
@@ -50,8 +56,8 @@ func TestQueries(t *testing.T) {
 	for name, query := range dashboardQueries(t) {
 		queries["dashboard: "+name] = query
 	}
-	for name, query := range alertQueries(t) {
-		queries["alert: "+name] = query
+	for name, alert := range alerts(t) {
+		queries["alert: "+name] = alert.Expr.String()
 	}
 	if len(queries) < 20 {
 		t.Fatalf("only %d queries were found", len(queries))
@@ -85,6 +91,32 @@ func TestQueries(t *testing.T) {
 			t.Errorf("neither dashboard nor alerts use %s", metric)
 		}
 	}
+	wantMetricsTable(t, exposed)
+}
+
+// wantMetricsTable holds the table of docs/operations.md against what is exposed.
+func wantMetricsTable(t *testing.T, exposed map[string][]string) {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, got := map[string]string{}, map[string]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `(podvet_[a-z_]+)` \\| ([a-z, ]*) ?\\|").FindAllStringSubmatch(string(text), -1) {
+		labels := strings.FieldsFunc(row[2], func(r rune) bool { return r == ',' || r == ' ' })
+		slices.Sort(labels)
+		got[row[1]] = strings.Join(labels, " ")
+	}
+	for metric, labels := range exposed {
+		if !strings.HasPrefix(metric, "podvet_") || strings.HasSuffix(metric, "_bucket") || strings.HasSuffix(metric, "_sum") {
+			continue
+		}
+		labels = slices.Compact(slices.Sorted(slices.Values(labels)))
+		want[strings.TrimSuffix(metric, "_count")] = strings.Join(labels, " ")
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("exposed are (-), the table of docs/operations.md has (+):\n%s", diff)
+	}
 }
 
 // labelsByMetric are the labels that a query asks of each metric: in its selectors, and in each grouping above it.
@@ -95,19 +127,24 @@ func labelsByMetric(expr parser.Expr) map[string][]string {
 		if !is {
 			return nil
 		}
-		var names []string
+		var matched []string
 		for _, matcher := range selector.LabelMatchers {
 			if matcher.Name != model.MetricNameLabel {
-				names = append(names, matcher.Name)
+				matched = append(matched, matcher.Name)
 			}
 		}
-		for _, above := range path {
+		names := slices.Clone(matched)
+		for i, above := range path {
 			switch above := above.(type) {
 			case *parser.AggregateExpr:
 				if !above.Without {
 					names = append(names, above.Grouping...)
 				}
 			case *parser.BinaryExpr:
+				below := append(slices.Clone(path), node)[i+1]
+				if (above.Op == parser.LAND || above.Op == parser.LUNLESS) && below == parser.Node(above.RHS) {
+					names = matched // it only chooses among the others, and lends no labels
+				}
 				if above.VectorMatching != nil && above.VectorMatching.On {
 					names = append(names, above.VectorMatching.MatchingLabels...)
 				}
@@ -143,24 +180,24 @@ func dashboardQueries(t *testing.T) map[string]string {
 	return queries
 }
 
-// alertQueries are those of the PrometheusRule as Helm renders it.
-func alertQueries(t *testing.T) map[string]string {
+// alerts are those of the PrometheusRule as Helm renders it.
+func alerts(t *testing.T) map[string]monitoringv1.Rule {
 	t.Helper()
 	var rule monitoringv1.PrometheusRule
 	text := manifest(t, find(t, objects(t, helms[1].render(t, "vet", combinations["everything"])), "PrometheusRule", "podvet"))
 	if err := yaml.UnmarshalStrict([]byte(text), &rule); err != nil {
 		t.Fatal(err)
 	}
-	queries := map[string]string{}
+	all := map[string]monitoringv1.Rule{}
 	for _, group := range rule.Spec.Groups {
 		for _, alert := range group.Rules {
 			if alert.Annotations["summary"] == "" || alert.Annotations["description"] == "" || alert.Labels["severity"] == "" {
 				t.Errorf("the alert %s lacks a summary, a description or a severity", alert.Alert)
 			}
-			queries[alert.Alert] = alert.Expr.String()
+			all[alert.Alert] = alert
 		}
 	}
-	return queries
+	return all
 }
 
 // exposedMetrics are the series and their labels that podvet and the API server really expose, once each has had
@@ -200,7 +237,7 @@ func exposedMetrics(t *testing.T) map[string][]string {
 	exposed := map[string][]string{}
 	own := scrape(t, podvet.Metrics)
 	read(t, own, exposed)
-	for _, known := range []map[string][]string{inCluster, elsewhere} {
+	for _, known := range []map[string][]string{inCluster, elsewhere, prometheusOwn} {
 		maps.Copy(exposed, known)
 	}
 	read(t, apiServerMetrics(t), exposed)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -21,15 +22,30 @@ import (
 
 // combinations are values that the chart must render, each accepted by the API server.
 var combinations = map[string]string{
-	"defaults":       ``,
-	"cert-manager":   `certificates: {mode: certManager}`,
-	"own-issuer":     `certificates: {mode: certManager, certManager: {namespace: pki, issuerRef: {kind: ClusterIssuer, name: corporate}}}`,
-	"own-secret":     `certificates: {mode: existingSecret, existingSecret: {name: webhook-tls}}`,
-	"host-network":   `{hostNetwork: true, ports: {webhook: 10250, metrics: 18080, health: 18081}}`,
-	"one-replica":    `{replicas: 1, podDisruptionBudget: {enabled: false}, topologySpreadConstraints: []}`,
-	"fail":           `webhooks: {mutate: {failurePolicy: Fail}, validate: {failurePolicy: Fail}, validateWorkloads: {failurePolicy: Fail}, timeoutSeconds: 10, reinvocationPolicy: Never}`,
-	"pods-only":      `webhooks: {validateWorkloads: {enabled: false}}`,
-	"own-policy":     `policyConfigMap: {create: false, name: my-policy}`,
+	"defaults":     ``,
+	"cert-manager": `certificates: {mode: certManager}`,
+	"own-issuer":   `certificates: {mode: certManager, certManager: {namespace: pki, issuerRef: {kind: ClusterIssuer, name: corporate}}}`,
+	"own-secret":   `certificates: {mode: existingSecret, existingSecret: {name: webhook-tls}}`,
+	"host-network": `{hostNetwork: true, ports: {webhook: 10250, metrics: 18080, health: 18081}}`,
+	"one-replica":  `{replicas: 1, podDisruptionBudget: {enabled: false}, topologySpreadConstraints: []}`,
+	"fail":         `webhooks: {mutate: {failurePolicy: Fail}, validate: {failurePolicy: Fail}, validateWorkloads: {failurePolicy: Fail}, timeoutSeconds: 10, reinvocationPolicy: Never}`,
+	"pods-only":    `webhooks: {validateWorkloads: {enabled: false}}`,
+	"not-asked":    `webhooks: {enabled: false}`,
+	"own-policy":   `policyConfigMap: {create: false, name: my-policy}`,
+	"other-types": `
+resources: {limits: {memory: 1.5Gi, cpu: 1, example.com/gpu: "1"}, requests: {cpu: 0.1, memory: 1e8}}
+extraEnv: [{name: A, value: ""}, {name: B, valueFrom: {fieldRef: {fieldPath: metadata.name}}}, {name: C, valueFrom: {resourceFieldRef: {resource: limits.memory, divisor: 1Mi}}}]
+extraVolumes: [{name: a, projected: {sources: [{configMap: {name: a, items: [{key: b, path: c}]}}, {serviceAccountToken: {path: t}}]}}, {name: b, ephemeral: {volumeClaimTemplate: {metadata: {labels: {a: b}}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}}, {name: c, hostPath: {path: /c, type: Directory}}, {name: d, secret: {secretName: d, defaultMode: 256}}]
+extraVolumeMounts: [{name: a, mountPath: /a, readOnly: true, subPath: x}]
+affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: zone, operator: In, values: [a]}, {key: cpus, operator: Gt, values: ["4"]}]}]}}}
+tolerations: [{operator: Exists}, {key: a, operator: Equal, value: b, effect: NoExecute, tolerationSeconds: 5}]
+strategy: {type: RollingUpdate, rollingUpdate: {maxSurge: 50%, maxUnavailable: 0}}
+podSecurityContext: {runAsUser: 1000, fsGroup: 1000, sysctls: [{name: net.core.somaxconn, value: "1024"}], supplementalGroups: [1], appArmorProfile: {type: RuntimeDefault}}
+securityContext: {capabilities: {add: [NET_BIND_SERVICE]}, seLinuxOptions: {level: "s0:c1"}, seccompProfile: {type: Localhost, localhostProfile: p.json}}
+networkPolicy: {enabled: true, metricsFrom: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}, {podSelector: {}}], egress: [{ports: [{port: 443, protocol: TCP}, {port: 8000, endPort: 9000}], to: [{ipBlock: {cidr: 10.0.0.1/32}}]}]}
+commonLabels: {example.com/team.name: A_b.c, empty: ""}
+commonAnnotations: {example.com/Any_thing: "of any text: {}"}
+`,
 	"openshift":      `{podSecurityContext: {runAsUser: null}, resources: null, nodeSelector: null, fullnameOverride: vet}`,
 	"no-own-account": `{serviceAccount: {create: false, name: somebody}, rbac: {create: false}}`,
 	"mirror":         `image: {registry: "registry.example:5000", repository: mirror/podvet, digest: "sha256:` + strings.Repeat("0a", 32) + `"}`,
@@ -249,7 +265,8 @@ func checkPolicy(t *testing.T, text string) (string, error) {
 	return string(out), err
 }
 
-// TestWrongValues: the schema's message names the key, in both versions of Helm, before anything is sent.
+// TestWrongValues: the schema's message names the key, or the chart says what is wrong, in both versions of Helm, before
+// anything is sent.
 func TestWrongValues(t *testing.T) {
 	t.Parallel()
 	for values, want := range map[string]string{
@@ -273,6 +290,47 @@ func TestWrongValues(t *testing.T) {
 		`policy: {rules: {bare-pod: {params: {a: 1}}}}`:                         "'params' not allowed",
 		`policy: {rules: {startup-budget-too-long: {params: {maxSeconds: 0}}}}`: "minimum: got 0, want 1",
 		`policy: {exemptions: [{rules: [bare-pod], match: {namespaces: [a]}}]}`: "missing property 'reason'",
+		`resources: {limits: {memory: 256mb}}`:                                  "/resources/limits/memory': '256mb' does not match pattern",
+		`resources: {limits: {memroy: 256Mi}}`:                                  "'memroy' does not match pattern",
+		`resources: {limit: {memory: 256Mi}}`:                                   "'limit' not allowed",
+		`strategy: {typ: Recreate}`:                                             "'typ' not allowed",
+		`strategy: {type: recreate}`:                                            "must be one of 'Recreate', 'RollingUpdate'",
+		`strategy: {type: Recreate, rollingUpdate: {maxSurge: 1}}`:              "/strategy/rollingUpdate': maxProperties: got 1, want 0",
+		`strategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 0%}}`:          "strategy.rollingUpdate: with maxSurge and maxUnavailable both 0 nothing could ever be replaced",
+		`affinity: {podAntiAfinity: {}}`:                                        "'podAntiAfinity' not allowed",
+		`affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{labelSelector: {}}]}}`: "missing property 'topologyKey'",
+		`securityContext: {readOnlyRootFileSystem: true}`:                                                      "'readOnlyRootFileSystem' not allowed",
+		`podSecurityContext: {runAsUser: root}`:                                                                "/podSecurityContext/runAsUser': got string, want",
+		`ports: {webhook: 9443, metrics: 9443}`:                                                                "ports: webhook, metrics and health need a port each",
+		`ports: {webhook: 443}`:                                                                                "/ports/webhook': minimum: got 443, want 1,024",
+		`certificates: {mode: certManager, certManager: {issuerRef: {kind: ClusterIssuer}}}`:                   "/certificates/certManager/issuerRef': properties 'name' required, if 'kind' exists",
+		`certificates: {mode: certManager, certManager: {duration: 1h, renewBefore: 2160h}}`:                   "renewBefore 5m at least and shorter than duration",
+		`certificates: {mode: certManager, certManager: {duration: 90 days}}`:                                  "'90 days' does not match pattern",
+		`webhooks: {excludeNamespaces: ["team-*"]}`:                                                            "/webhooks/excludeNamespaces/0': 'team-*' does not match pattern",
+		`webhooks: {matchConditions: [{name: no-mirror-pod, expression: "true"}]}`:                             `webhooks.matchConditions: the name "no-mirror-pod" is taken`,
+		`webhooks: {matchConditions: [{name: a b, expression: "true"}]}`:                                       "'a b' does not match pattern",
+		`webhooks: {namespaceSelector: {matchExpressions: [{key: a, operator: In}]}}`:                          "missing property 'values'",
+		`webhooks: {objectSelector: {matchExpressions: [{key: a, operator: In, values: []}]}}`:                 "/values': minItems: got 0, want 1",
+		`webhooks: {objectSelector: {matchExpressions: [{key: a, operator: Exists, values: [b]}]}}`:            "/values': maxItems: got 1, want 0",
+		`webhooks: {objectSelector: {matchLabels: {a: b c}}}`:                                                  "'b c' does not match pattern",
+		`fullnameOverride: pod.vet`:                                                                            "'pod.vet' does not match pattern",
+		`nameOverride: pod.vet`:                                                                                "'pod.vet' does not match pattern",
+		`topologySpreadConstraints: [{maxSkew: 1}]`:                                                            "missing properties 'topologyKey', 'whenUnsatisfiable'",
+		`tolerations: [{kee: a}]`:                                                                              "'kee' not allowed",
+		`tolerations: [{key: a, effect: NoScheduling}]`:                                                        "/tolerations/0/effect': value must be one of",
+		`commonLabels: {"a b": c}`:                                                                             "'a b' does not match pattern",
+		`commonLabels: {a: b c}`:                                                                               "'b c' does not match pattern",
+		`service: {annotations: {"a b": c}}`:                                                                   "'a b' does not match pattern",
+		`image: {tag: v1 x}`:                                                                                   "'v1 x' does not match pattern",
+		`image: {repository: Podvet}`:                                                                          "'Podvet' does not match pattern",
+		`extraEnv: [{nam: a}]`:                                                                                 "'nam' not allowed",
+		`extraEnv: [{name: A, valueFrom: {secretKeyRef: {name: s}}}]`:                                          "missing property 'key'",
+		`extraVolumes: [{name: certs, emptyDir: {}}]`:                                                          `extraVolumes: the name "certs" is taken`,
+		`extraVolumes: [{name: a, emptydir: {}}]`:                                                              "'emptydir' not allowed",
+		`extraVolumeMounts: [{name: a}]`:                                                                       "missing property 'mountPath'",
+		`imagePullSecrets: [registry]`:                                                                         "/imagePullSecrets/0': got string, want object",
+		`networkPolicy: {egress: [{port: 443}]}`:                                                               "'port' not allowed",
+		`networkPolicy: {metricsFrom: [{namespaceSelector: {matchLabel: {}}}]}`:                                "'matchLabel' not allowed",
 	} {
 		for _, h := range helms {
 			out, err := h.try(t, values, "install", "wrong", chartDir, "--namespace", "default")
@@ -280,6 +338,22 @@ func TestWrongValues(t *testing.T) {
 				t.Errorf("helm %s with %s says %q, want %q", h.version, values, out, want)
 			}
 		}
+	}
+}
+
+// TestReleaseNames: each that Helm takes makes objects that the API server takes, or is refused before anything is sent.
+func TestReleaseNames(t *testing.T) {
+	t.Parallel()
+	namespace(t, "release-names", "privileged")
+	for _, h := range helms {
+		for _, name := range []string{"pod.vet", "a.podvet.b", strings.Repeat("a.", 26) + "b"} {
+			out := h.must(t, "", "template", name, chartDir, "--namespace", "release-names", kubernetesVersion)
+			mustKubectl(t, out, "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-")
+		}
+		if out, err := h.try(t, "", "template", "7vet", chartDir, kubernetesVersion); err == nil || !strings.Contains(out, `"7vet" starts with a digit`) {
+			t.Errorf("helm %s: %s", h.version, out)
+		}
+		h.must(t, "fullnameOverride: vet", "template", "7vet", chartDir, kubernetesVersion)
 	}
 }
 
@@ -350,7 +424,7 @@ func TestOwnChartIsVetted(t *testing.T) {
 }
 
 func TestNotes(t *testing.T) {
-	t.Parallel()
+	certManagerCRDs(t) // without which Helm prints none
 	for _, h := range helms {
 		for values, want := range map[string]string{
 			``:                         "refuses nothing",
@@ -358,11 +432,59 @@ func TestNotes(t *testing.T) {
 			`policy: {mode: enforce}`:  "it refuses what cannot work",
 			combinations["own-policy"]: "which you keep",
 			combinations["fail"]:       "refused (failurePolicy Fail)",
+			`webhooks: {validateWorkloads: {failurePolicy: Fail}}`:             "into webhooks.excludeNamespaces",
+			`webhooks: {excludeNamespaces: [default]}`:                         "--image=nginx -n NAMESPACE --dry-run",
+			`webhooks: {namespaceSelector: {matchLabels: {a: b}}}`:             "--image=nginx -n NAMESPACE --dry-run",
+			`webhooks: {objectSelector: {matchLabels: {a: b}}}`:                "where your policy and selectors leave something",
+			`policy: {profile: minimal}`:                                       "where your policy and selectors leave something",
+			`policy: {mode: "off", rules: {}}`:                                 "there is nothing to see",
+			`webhooks: {enabled: false}`:                                       "nothing is asked of podvet",
+			`certificates: {mode: certManager, certManager: {namespace: pki}}`: "namespaces kube-system, pki, vet are never vetted",
 		} {
-			out := h.must(t, values, "install", "notes", chartDir, "--namespace", "default", "--dry-run=client")
+			out := h.must(t, values, "install", "notes", chartDir, "--namespace", "vet", "--dry-run=client")
 			if !strings.Contains(out, want) {
 				_, notes, _ := strings.Cut(out, "NOTES:")
 				t.Errorf("helm %s with %s lacks %q:\n%s", h.version, values, want, notes)
+			}
+		}
+	}
+}
+
+// TestDocumentedHelm: the commands of Helm in the guides and the notes have flags that Helm 4 knows, and Helm 3 but for
+// the one that is told of there.
+func TestDocumentedHelm(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	for _, file := range []string{"../../docs/operations.md", "../../README.md", chartDir + "/README.md", chartDir + "/templates/NOTES.txt"} {
+		page, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text.Write(page)
+	}
+	if strings.Contains(text.String(), "podvet-system --reuse-values") {
+		t.Error("--reuse-values fails with a chart that has values more: write --reset-then-reuse-values")
+	}
+	commands := regexp.MustCompile("helm (install|upgrade|pull|uninstall|rollback) ((?:[^`\n\\\\]|\\\\\n)*)").FindAllStringSubmatch(text.String(), -1)
+	if len(commands) < 8 {
+		t.Fatalf("only %d commands", len(commands))
+	}
+	for _, h := range helms {
+		help := map[string]string{}
+		for _, command := range commands {
+			if help[command[1]] == "" {
+				help[command[1]] = h.must(t, "", command[1], "--help")
+			}
+			for _, flag := range regexp.MustCompile(`--[a-z-]+`).FindAllString(command[2], -1) {
+				if h.version == "v3" && flag == "--rollback-on-failure" {
+					flag = "--atomic"
+				}
+				if h.version == "v3" && command[1] == "upgrade" && flag == "--force-conflicts" {
+					continue // the table of troubles says that it is Helm 4's
+				}
+				if !regexp.MustCompile(flag + `\b`).MatchString(help[command[1]]) {
+					t.Errorf("helm %s %s has no flag %s", h.version, command[1], flag)
+				}
 			}
 		}
 	}

@@ -68,7 +68,7 @@ func testServes(t *testing.T, h helm, mode string) {
 	for metric, labels := range inCluster {
 		if got, ok := exposed[metric]; !ok {
 			t.Errorf("%s is not exposed", metric)
-		} else if !slices.Equal(slices.Sorted(slices.Values(got)), labels) {
+		} else if !slices.Equal(slices.Compact(slices.Sorted(slices.Values(got))), labels) {
 			t.Errorf("%s has the labels %v, want %v", metric, got, labels)
 		}
 	}
@@ -76,14 +76,24 @@ func testServes(t *testing.T, h helm, mode string) {
 	// One that the schema lets through: it knows nothing of what belongs together.
 	h.must(t, values("{rules: {no-readiness-probe: {fix: true}}}"), "upgrade", "podvet", chartDir, "--namespace", ns)
 	await(t, "a bad policy to be noticed; podvet's log is "+p.log, func() bool {
-		return strings.Contains(scrape(t, p.metrics), `podvet_policy_reload_total{result="bad"}`) && len(list(t, "events", "-n", ns, "--field-selector=involvedObject.name=podvet-policy")) > 0
+		return strings.Contains(scrape(t, p.metrics), "podvet_policy_bad 1\n") && len(list(t, "events", "-n", ns, "--field-selector=involvedObject.name=podvet-policy")) > 0
 	})
 	h.must(t, values("{mode: enforce}"), "upgrade", "podvet", chartDir, "--namespace", ns)
 	await(t, "the last good policy to be kept; podvet's log is "+p.log, func() bool {
 		kept := mustKubectl(t, "", "get", "configmap", "podvet-policy-last-good", "-n", ns, "-o", `jsonpath={.data.policy\.yaml}`)
 		return strings.Contains(kept, "mode: enforce")
 	})
+	if text := scrape(t, p.metrics); !strings.Contains(text, "podvet_policy_bad 0\n") {
+		t.Error("with a good policy in force podvet_policy_bad is not 0")
+	}
 	p.review(t, "a-namespace-that-is-not-there")
+	now := map[string][]string{}
+	read(t, scrape(t, p.metrics), now)
+	for metric, labels := range elsewhere {
+		if got, ok := now[metric]; mode == "selfManaged" && (!ok || !slices.Equal(slices.Compact(slices.Sorted(slices.Values(got))), labels)) {
+			t.Errorf("%s has the labels %v, want %v", metric, got, labels)
+		}
+	}
 
 	// Both come back, though podvet may create nothing but these two.
 	for _, lost := range lostAndFound[mode] {

@@ -2,15 +2,15 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 
-{{- /* At most 40 characters, so that what is added to it stays a name. */ -}}
+{{- /* At most 40 characters, so that what is added to it stays a name, and without dots, which a Service's name cannot have. */ -}}
 {{- define "podvet.fullname" -}}
 {{- $name := include "podvet.name" . -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
 {{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- .Release.Name | replace "." "-" | trunc 40 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name $name | replace "." "-" | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
@@ -63,6 +63,14 @@ metadata:
 {{- regexReplaceAll "(?m)^([- ]*(?:mode|level|workloads)): false$" (toYaml $document) "${1}: \"off\"" -}}
 {{- end -}}
 
+{{- /* Of a duration such as 2160h or 1h30m. */ -}}
+{{- define "podvet.seconds" -}}
+{{- $hours := regexFind "[0-9]+h" . | trimSuffix "h" | int -}}
+{{- $minutes := regexFind "[0-9]+m" . | trimSuffix "m" | int -}}
+{{- $seconds := regexFind "[0-9]+s" . | trimSuffix "s" | int -}}
+{{- add (mul 3600 $hours) (mul 60 $minutes) $seconds -}}
+{{- end -}}
+
 {{- define "podvet.selfManagedSecret" -}}
 {{- include "podvet.fullname" . }}-self-managed-ca
 {{- end -}}
@@ -82,13 +90,18 @@ metadata:
 {{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default .Chart.AppVersion | replace "+" "_" }}{{ end -}}
 {{- end -}}
 
+{{- /* The namespaces that podvet is never asked about, as JSON. */ -}}
+{{- define "podvet.excludedNamespaces" -}}
+{{- $excluded := concat (list "kube-system" .Release.Namespace) .Values.webhooks.excludeNamespaces -}}
+{{- if eq .Values.certificates.mode "certManager" -}}
+{{- $excluded = append $excluded .Values.certificates.certManager.namespace -}}
+{{- end -}}
+{{- $excluded | uniq | sortAlpha | toJson -}}
+{{- end -}}
+
 {{- /* What the webhooks about pods and workloads have in common. */ -}}
 {{- define "podvet.webhook" -}}
 {{- $root := .root -}}
-{{- $excluded := concat (list "kube-system" $root.Release.Namespace) $root.Values.webhooks.excludeNamespaces -}}
-{{- if eq $root.Values.certificates.mode "certManager" -}}
-{{- $excluded = append $excluded $root.Values.certificates.certManager.namespace -}}
-{{- end -}}
 {{- $namespaces := $root.Values.webhooks.namespaceSelector -}}
 admissionReviewVersions: [v1]
 sideEffects: None
@@ -108,7 +121,7 @@ namespaceSelector:
   matchExpressions:
   - key: kubernetes.io/metadata.name
     operator: NotIn
-    values: {{ $excluded | uniq | sortAlpha | toJson }}
+    values: {{ include "podvet.excludedNamespaces" $root }}
   {{- with $namespaces.matchExpressions }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
