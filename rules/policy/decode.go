@@ -153,8 +153,8 @@ func (d *decoder) decode(n *yaml.Node, path string, v reflect.Value) {
 		return
 	}
 	d.at[path] = n
-	if later, is := v.Addr().Interface().(*yaml.Node); is {
-		*later = *n // an alias too: what it expands to is counted when it is read
+	if later, is := v.Addr().Interface().(**yaml.Node); is {
+		*later = n // an alias too: what it expands to is counted when it is read
 		return
 	}
 	if n.Kind == yaml.AliasNode {
