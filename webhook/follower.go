@@ -47,6 +47,7 @@ type follower struct {
 	changed chan struct{}
 	seen    string // what the ConfigMap said when it was last looked at
 	text    string // that is in force
+	version string // of the ConfigMap that it is from
 	source  string
 	unkept  bool // the text is good and could not be written to the last good one yet
 }
@@ -77,6 +78,8 @@ func (f *follower) run(ctx context.Context) {
 
 // follow looks at the ConfigMaps once. It returns when to look again even where nothing changes, zero for never.
 func (f *follower) follow(ctx context.Context) (next time.Time) {
+	f.handler.loading.Lock()
+	defer f.handler.loading.Unlock()
 	now := time.Now()
 	text, lastGood := "", ""
 	current, policyRead := f.read(ctx, f.policy, f.key)
@@ -108,10 +111,11 @@ func (f *follower) follow(ctx context.Context) (next time.Time) {
 			}
 		}
 		f.inForce(p, text, fromConfigMap, now)
+		f.version = current.ResourceVersion
 		f.handler.metrics.bad.Set(0)
 		err = f.lastGood.notRead()
 		if keptRead {
-			err = f.keep(ctx, current, kept)
+			err = f.keep(ctx, text, current.ResourceVersion, kept)
 		}
 		if f.unkept = err != nil; f.unkept {
 			f.log.Warn("the last good policy cannot be kept: trying again", "configmap", f.lastGoodKey().String(), "error", err.Error())
@@ -129,6 +133,16 @@ func (f *follower) follow(ctx context.Context) (next time.Time) {
 			instead = "there never was a good one, the built-in one is in force and only warns"
 		}
 		f.report(ctx, current, problem, instead)
+	}
+	if kept != nil && !f.unkept {
+		f.version = kept.Annotations[versionAnnotation]
+	}
+	if current != nil && keptRead && kept == nil && f.text != "" {
+		// Deleted meanwhile: a replica that starts now must judge as this one does.
+		if err := f.keep(ctx, f.text, f.version, nil); err != nil {
+			f.log.Warn("the last good policy cannot be kept: trying again", "configmap", f.lastGoodKey().String(), "error", err.Error())
+			defer func() { next = soonest(next, now.Add(retryDelay)) }()
+		}
 	}
 	p, until := f.fallBack(lastGood, policyRead && keptRead, current != nil && strings.TrimSpace(text) != "", now)
 	if p == nil {
@@ -254,8 +268,8 @@ func (f *follower) inForce(p *policy.Policy, text, source string, now time.Time)
 }
 
 // keep copies a good policy into the ConfigMap of the last good one, unless that holds it or a newer one.
-func (f *follower) keep(ctx context.Context, current, kept *corev1.ConfigMap) error {
-	if kept != nil && (kept.Data[policy.Key] == current.Data[policy.Key] || isNewer(kept, current)) {
+func (f *follower) keep(ctx context.Context, text, version string, kept *corev1.ConfigMap) error {
+	if kept != nil && (kept.Data[policy.Key] == text || isNewer(kept, version)) {
 		return nil
 	}
 	ctx, stop := context.WithTimeout(ctx, keepTimeout)
@@ -269,8 +283,8 @@ func (f *follower) keep(ctx context.Context, current, kept *corev1.ConfigMap) er
 		}
 	}
 	object := corev1apply.ConfigMap(f.lastGoodKey().Name, f.key.Namespace).
-		WithData(map[string]string{policy.Key: current.Data[policy.Key]}).
-		WithAnnotations(map[string]string{versionAnnotation: current.ResourceVersion,
+		WithData(map[string]string{policy.Key: text}).
+		WithAnnotations(map[string]string{versionAnnotation: version,
 			"podvet.dev/about": "The last policy that podvet could use. podvet writes it; edit the ConfigMap " + f.key.Name + " instead."})
 	if kept != nil {
 		object.WithUID(kept.UID).WithResourceVersion(kept.ResourceVersion) // only what was read is replaced
@@ -281,10 +295,12 @@ func (f *follower) keep(ctx context.Context, current, kept *corev1.ConfigMap) er
 	return nil // another replica was first: its write will poke
 }
 
-// isNewer tells whether the kept policy was copied from a later version of the ConfigMap. Kubernetes makes resource
+// isNewer tells whether the kept policy was copied from a later version of the ConfigMap than this. Kubernetes makes resource
 // versions comparable within one kind (KEP-5504).
-func isNewer(kept, current *corev1.ConfigMap) bool {
+func isNewer(kept *corev1.ConfigMap, version string) bool {
 	copied, err1 := strconv.ParseUint(kept.Annotations[versionAnnotation], 10, 64)
-	seen, err2 := strconv.ParseUint(current.ResourceVersion, 10, 64)
-	return err1 == nil && err2 == nil && copied > seen
+	seen, err2 := strconv.ParseUint(version, 10, 64)
+	own, err3 := strconv.ParseUint(kept.ResourceVersion, 10, 64)
+	// What is copied from a version that is later than the copy came out of another cluster, or a backup.
+	return err1 == nil && err2 == nil && err3 == nil && copied > seen && copied <= own
 }

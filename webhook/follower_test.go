@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	corev1apply "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -122,6 +123,61 @@ func TestFirstPolicyIsBad(t *testing.T) {
 	current.object = nil
 	if gone := inForce(); gone != never {
 		t.Errorf("gone again: %s, never there: %s", gone, never)
+	}
+}
+
+// noting is a client that notes what is applied.
+type noting struct {
+	client.Client
+	applied []string
+}
+
+func (n *noting) Create(context.Context, client.Object, ...client.CreateOption) error { return nil }
+func (n *noting) Apply(_ context.Context, object runtime.ApplyConfiguration, _ ...client.ApplyOption) error {
+	if text, ok := object.(*corev1apply.ConfigMapApplyConfiguration).Data[policy.Key]; ok {
+		n.applied = append(n.applied, text)
+	}
+	return nil
+}
+
+// TestVersionsOfAnotherCluster: a last good policy that was restored from a backup, or came from another cluster, holds
+// up no newer one.
+func TestVersionsOfAnotherCluster(t *testing.T) {
+	const header = "apiVersion: podvet.dev/v1alpha1\nkind: Policy\n"
+	for annotation, want := range map[string]int{"9000000": 1, "5003": 0, "4000": 1} {
+		notes := &noting{}
+		c, current, kept := followed(notes)
+		kept.object = withPolicy(header+"mode: off\n", "5004")
+		kept.object.Annotations = map[string]string{versionAnnotation: annotation}
+		current.object = withPolicy(header+"mode: enforce\n", "5002")
+		c.follower.follow(t.Context())
+		if len(notes.applied) != want {
+			t.Errorf("copied from version %s: %d times kept, want %d", annotation, len(notes.applied), want)
+		}
+	}
+}
+
+// TestDeletedWhileBad: a last good policy that is deleted while the policy is bad comes back from whoever has it.
+func TestDeletedWhileBad(t *testing.T) {
+	const header = "apiVersion: podvet.dev/v1alpha1\nkind: Policy\n"
+	notes := &noting{}
+	c, current, kept := followed(notes)
+	kept.object = withPolicy(header+"mode: audit\n", "2")
+	current.object = withPolicy("profil: x", "3")
+	c.follower.follow(t.Context())
+	if len(notes.applied) != 0 {
+		t.Fatalf("%q", notes.applied)
+	}
+	kept.object = nil
+	c.follower.follow(t.Context())
+	if len(notes.applied) != 1 || notes.applied[0] != header+"mode: audit\n" {
+		t.Errorf("%q", notes.applied)
+	}
+	// Where the policy is deleted too, podvet may be on its way out.
+	current.object = nil
+	c.follower.follow(t.Context())
+	if len(notes.applied) != 1 {
+		t.Errorf("%q", notes.applied)
 	}
 }
 

@@ -49,7 +49,8 @@ type Handler struct {
 	slots    chan struct{} // nil: no limit
 	held     *semaphore.Weighted
 	draining atomic.Bool
-	cluster  *Cluster // nil without one
+	cluster  *Cluster   // nil without one
+	loading  sync.Mutex // of policies: 1 MiB of one takes 100 MB for a moment, so one after the other
 }
 
 // NewHandler judges by the given policy until SetPolicy gives another; nil for none yet. At most maxConcurrent reviews are

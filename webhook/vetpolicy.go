@@ -35,6 +35,8 @@ func (h *Handler) vetPolicy(_ context.Context, r *request, _ *policy.Policy) (ve
 	if !ok {
 		return verdict{lines: []string{fmt.Sprintf("the ConfigMap has no key %s: write the policy under it", policy.Key)}, refused: true}, nil
 	}
+	h.loading.Lock()
+	defer h.loading.Unlock()
 	now := time.Now()
 	_, unknown, err := policy.LoadShared(policy.Key, []byte(text), now)
 	if err != nil {

@@ -88,7 +88,8 @@ func (m *compiledMatch) matches(at place) bool {
 type compiledExemption struct {
 	compiledMatch
 	containers, images []pattern
-	index              int // in the document
+	index              int                  // in the document
+	rules              map[*rules.Rule]bool // nil for all
 	note               *rules.Exemption
 }
 
@@ -112,6 +113,12 @@ func (p *Policy) compile(now time.Time) {
 		e := &p.doc.Exemptions[i]
 		compiled := &compiledExemption{compiledMatch: compileMatch(&e.Match.match, mentioned, podMentioned),
 			containers: e.Match.Containers, images: e.Match.Images, index: i, note: &rules.Exemption{Reason: string(e.Reason)}}
+		if !slices.Contains(e.Rules, "*") {
+			compiled.rules = map[*rules.Rule]bool{}
+			for _, id := range e.Rules {
+				compiled.rules[rules.Lookup(string(id))] = true // nil for one that this version does not know
+			}
+		}
 		if e.Expires != "" {
 			switch start := e.Expires.Start(); {
 			case !now.Before(start):
@@ -164,10 +171,14 @@ type cache struct {
 	decisions  map[string]*decision
 	plans      map[string]*rules.Plan   // by mode and matching scopes
 	exemptions map[string]*exemptionSet // by matching exemptions
+	containers knownContainers
 }
 
 func (c *cache) empty() {
 	c.decisions, c.plans, c.exemptions = map[string]*decision{}, map[string]*rules.Plan{}, map[string]*exemptionSet{}
+	c.containers.Lock()
+	defer c.containers.Unlock()
+	c.containers.about = map[containerKey][]*compiledExemption{}
 }
 
 // decision is a ruling but for the exemptions of the subject's containers.
@@ -337,26 +348,32 @@ func setting(rule *rules.Rule, level rules.Level, layers []ruleSetting, effectiv
 // exemptionSet is the exemptions that hold in some places, by rule and in the order of the document.
 type exemptionSet struct {
 	byRule map[*rules.Rule][]*compiledExemption
-
-	mu    sync.RWMutex
-	known map[exemptionKey]*rules.Exemption // what was found before; nil values for nothing
+	all    []*compiledExemption
+	known  *knownContainers
 }
 
-type exemptionKey struct {
-	rule        *rules.Rule
-	pod         bool
+// knownContainers remembers which exemptions of a set are about a container. It is shared by all sets.
+type knownContainers struct {
+	sync.RWMutex
+	about map[containerKey][]*compiledExemption
+}
+
+type containerKey struct {
+	set         *exemptionSet
 	name, image string
 }
 
-// maxKnown bounds what one set remembers: images have a tag for each build.
-const maxKnown = 32
+// maxKnown bounds what is remembered: images have a tag for each build.
+const maxKnown = 8192
 
 func (p *Policy) exemptionSet(indexes []int) *exemptionSet {
-	set := &exemptionSet{byRule: map[*rules.Rule][]*compiledExemption{}, known: map[exemptionKey]*rules.Exemption{}}
+	set := &exemptionSet{byRule: map[*rules.Rule][]*compiledExemption{}, known: &p.cache.containers}
 	for _, i := range indexes {
+		e := p.exemptions[i]
+		set.all = append(set.all, e)
 		for _, rule := range rules.Catalogue() {
-			if slices.ContainsFunc(p.doc.Exemptions[i].Rules, func(id ruleName) bool { return id == "*" || string(id) == rule.ID }) {
-				set.byRule[rule] = append(set.byRule[rule], p.exemptions[i])
+			if e.rules == nil || e.rules[rule] {
+				set.byRule[rule] = append(set.byRule[rule], e)
 			}
 		}
 	}
@@ -366,30 +383,41 @@ func (p *Policy) exemptionSet(indexes []int) *exemptionSet {
 // find returns the first exemption that holds, else the first that has expired, nil for none.
 func (s *exemptionSet) find(rule *rules.Rule, c *rules.Container) *rules.Exemption {
 	candidates := s.byRule[rule]
-	if len(candidates) < 8 { // asking them costs less than remembering
+	if c == nil || len(candidates) < 8 || len(c.Name)+len(c.Image) > maxKey { // asking them costs less than remembering
 		return firstOf(candidates, c)
 	}
-	key := exemptionKey{rule: rule, pod: c == nil}
-	if c != nil {
-		key.name, key.image = c.Name, c.Image
+	about := s.about(c)
+	if len(about) == 0 {
+		return nil
 	}
-	if len(key.name)+len(key.image) > maxKey {
-		return firstOf(candidates, c)
-	}
-	s.mu.RLock()
-	e, known := s.known[key]
-	s.mu.RUnlock()
+	return firstOf(slices.DeleteFunc(slices.Clone(about), func(e *compiledExemption) bool { return e.rules != nil && !e.rules[rule] }), c)
+}
+
+// about are the exemptions of the set about a container, whatever their rules.
+func (s *exemptionSet) about(c *rules.Container) []*compiledExemption {
+	key := containerKey{s, c.Name, c.Image}
+	s.known.RLock()
+	about, known := s.known.about[key]
+	s.known.RUnlock()
 	if known {
-		return e
+		return about
 	}
-	e = firstOf(candidates, c)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.known) >= maxKnown {
-		clear(s.known)
+	for _, e := range s.all {
+		if e.about(c) {
+			about = append(about, e)
+		}
 	}
-	s.known[key] = e
-	return e
+	s.known.Lock()
+	defer s.known.Unlock()
+	for other := range s.known.about { // any: what is asked about often comes back
+		if len(s.known.about) < maxKnown {
+			break
+		}
+		delete(s.known.about, other)
+	}
+	key.name, key.image = strings.Clone(key.name), strings.Clone(key.image) // they are parts of a request
+	s.known.about[key] = about
+	return about
 }
 
 func firstOf(candidates []*compiledExemption, c *rules.Container) *rules.Exemption {
