@@ -30,7 +30,7 @@ func TestFilesUnreadable(t *testing.T) {
 // asNobody runs the test in a process of another user's, who may not look into the folder of the test's binary.
 func asNobody(t *testing.T) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "podvet")
+	dir, err := os.MkdirTemp("", "podvet") //nolint:usetesting // its parent would be closed to others
 	if err != nil {
 		t.Fatal(err)
 	}

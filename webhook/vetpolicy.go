@@ -40,7 +40,7 @@ func (h *Handler) vetPolicy(_ context.Context, r *request, _ *policy.Policy) (ve
 	now := time.Now()
 	_, unknown, err := policy.LoadShared(policy.Key, []byte(text), now)
 	if err != nil {
-		return verdict{lines: []string{err.Error()}, refused: true}, nil //nolint:nilerr // it is the answer
+		return verdict{lines: []string{err.Error()}, refused: true}, nil
 	}
 	v := verdict{}
 	for _, advice := range append(unknown, policy.Advice(policy.Key, []byte(text), now, h.knownNamespaces())...) {

@@ -153,7 +153,7 @@ func (d *decoder) decode(n *yaml.Node, path string, v reflect.Value) {
 		return
 	}
 	d.at[path] = n
-	if later, is := v.Addr().Interface().(**yaml.Node); is {
+	if later, is := reflect.TypeAssert[**yaml.Node](v.Addr()); is {
 		*later = n // an alias too: what it expands to is counted when it is read
 		return
 	}

@@ -360,7 +360,7 @@ func Read(file string, text []byte) (Source, error) {
 		if err := reader.Decode(&doc); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
-			return Source{File: file, Text: text}, nil // Load says what is wrong
+			return Source{File: file, Text: text}, nil //nolint:nilerr // Load says what is wrong
 		}
 		policies, is := policiesIn(doc.Content[0])
 		found = append(found, policies...)

@@ -486,7 +486,7 @@ func TestLongKeysAreNotKept(t *testing.T) {
 	for i := range 12 {
 		fmt.Fprintf(&scopes, "- match: {podSelector: {matchLabels: {l%d: \"1\"}}}\n", i)
 	}
-	p = load(t, scopes.String()+"- match: {podSelector: {matchExpressions: [{key: long, operator: Exists}]}}\n", time.Now())
+	chosen := load(t, scopes.String()+"- match: {podSelector: {matchExpressions: [{key: long, operator: Exists}]}}\n", time.Now())
 	before := heap()
 	for i := range 4096 {
 		s := pod("x", map[string]string{"long": strings.Repeat("x", 1100)})
@@ -495,11 +495,12 @@ func TestLongKeysAreNotKept(t *testing.T) {
 				s.Meta.Labels[fmt.Sprint("l", bit)] = "1"
 			}
 		}
-		p.For(s, nil)
+		chosen.For(s, nil)
 	}
 	if used := int64(heap()) - int64(before); used > 4<<20 {
 		t.Errorf("of chosen scopes %d bytes are kept", used)
 	}
+	runtime.KeepAlive(chosen)
 	before = heap()
 	for i := range 500 {
 		s := pod("x", nil)
