@@ -20,7 +20,8 @@ const podvetImage = "ghcr.io/podvet/podvet"
 // podvetArchives are the images of podvet that this process has made, by version.
 var podvetArchives = struct {
 	sync.Mutex
-	made map[string][]byte
+	made   map[string][]byte
+	binary []byte // of one of them
 }{made: map[string][]byte{}}
 
 // ImportPodvet gives the node podvet's image as make image-archive writes it, with a version stamped into it that is also
@@ -37,17 +38,21 @@ func (n *Node) ImportPodvet(ctx context.Context, version string) error {
 }
 
 func (n *Node) makePodvet(ctx context.Context, version, file string) error {
+	binary := n.home.path("images/podvet")
 	if archive := podvetArchives.made[version]; archive != nil {
-		return os.WriteFile(file, archive, 0o644)
+		return errors.Join(os.WriteFile(file, archive, 0o644), os.WriteFile(binary, podvetArchives.binary, 0o755))
 	}
 	root, err := repository()
 	if err != nil {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, "make", "--no-print-directory", "-C", root, "image-archive", "VERSION="+version, "IMAGE="+podvetImage+":"+version,
-		"OUT="+file, "BINARY="+n.home.path("images/podvet")) // not the repository's: another process may make it at the same time
+		"OUT="+file, "BINARY="+binary) // not the repository's: another process may make it at the same time
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("podvet's image cannot be made: %w: %s", err, bytes.TrimSpace(said))
+	}
+	if podvetArchives.binary, err = os.ReadFile(binary); err != nil {
+		return err
 	}
 	podvetArchives.made[version], err = os.ReadFile(file)
 	return err
