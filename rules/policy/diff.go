@@ -1,13 +1,16 @@
 package policy
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/podvet/podvet/rules"
@@ -20,107 +23,156 @@ type Change struct {
 }
 
 // Diff says what changes from one policy to another: keys, the levels, fixes and parameters of rules for everyone and
-// in each scope, and exemptions. What only is written differently is no change.
+// in each scope, and exemptions. What only is written differently is no change. Nothing is said only of policies that
+// rule alike everywhere: so what a scope writes counts also where it changes nothing by itself, as it may override
+// another scope.
 func Diff(old, next *Policy) []Change {
-	var changes []Change
-	say := func(where, format string, args ...any) {
-		changes = append(changes, Change{where, fmt.Sprintf(format, args...)})
+	d := differ{where: "everyone", scopes: slices.Concat(old.doc.Scopes, next.doc.Scopes), everyones: map[string]bool{}}
+	d.settings(old.everyone(), next.everyone())
+	for _, c := range d.changes {
+		d.everyones[c.What] = true
 	}
-	diffSettings("everyone", old.doc.settings, next.doc.settings, old.Settings(), next.Settings(), say)
 
-	before, after := old.scopesByName(), next.scopesByName()
-	for _, name := range slices.Sorted(maps.Keys(before)) {
-		if _, stays := after[name]; !stays {
-			say("scope "+name, "is gone: it meant %s", before[name].words(old))
+	pairs := pairScopes(old.doc.Scopes, next.doc.Scopes)
+	for i, s := range old.doc.Scopes {
+		if d.where = "scope " + s.title(); !slices.Contains(pairs, i) {
+			d.say("is gone: it meant %s", s.Match.words())
 		}
 	}
-	for i := range next.doc.Scopes {
-		name := next.scopeName(i)
-		now := next.scopeView(i)
-		was, known := before[name]
-		if !known {
-			say("scope "+name, "is new: it means %s", now.words(next))
+	for j, now := range next.doc.Scopes {
+		d.where, d.isNew = "scope "+now.title(), false
+		if pairs[j] < 0 {
+			d.isNew = true
+			d.say("is new: it means %s", now.Match.words())
 			// What it changes is what differs from everyone's.
-			was = scopeView{settings: next.doc.settings, rules: next.Settings()}
-		} else if was.match.words() != now.match.words() {
-			say("scope "+name, "means %s instead of %s", now.words(next), was.words(old))
+			nothing := next.everyone()
+			nothing.written = settings{}
+			d.settings(nothing, next.scopeAlone(j))
+			continue
 		}
-		diffSettings("scope "+name, was.settings, now.settings, was.rules, now.rules, say)
+		was := old.doc.Scopes[pairs[j]]
+		if was.Name != now.Name {
+			d.say("was called %s", was.title())
+		}
+		if before, after := was.Match.words(), now.Match.words(); before != after {
+			d.say("means %s instead of %s", after, before)
+		}
+		d.settings(old.scopeAlone(pairs[j]), next.scopeAlone(j))
 	}
-	if order := sharedNames(old, after); !slices.Equal(order, sharedNames(next, before)) {
-		say("scopes", "another order: %s; the last one that matches wins", strings.Join(sharedNames(next, before), ", "))
+	stay := slices.DeleteFunc(slices.Clone(pairs), func(i int) bool { return i < 0 })
+	if d.where = "scopes"; !slices.IsSorted(stay) {
+		var order []string
+		for j, s := range next.doc.Scopes {
+			if pairs[j] >= 0 {
+				order = append(order, s.title())
+			}
+		}
+		d.say("another order: %s; the last one that matches wins", strings.Join(order, ", "))
 	}
 
-	exemptionsBefore, exemptionsAfter := old.exemptionWords(), next.exemptionWords()
-	for _, words := range exemptionsBefore {
-		if !slices.Contains(exemptionsAfter, words) {
-			say("exemptions", "no longer: %s", words)
+	d.where = "exemptions"
+	before, after := old.exemptionWords(), next.exemptionWords()
+	for _, words := range before {
+		if !slices.Contains(after, words) {
+			d.say("no longer: %s", words)
 		}
 	}
-	for _, words := range exemptionsAfter {
-		if !slices.Contains(exemptionsBefore, words) {
-			say("exemptions", "new: %s", words)
+	for _, words := range after {
+		if !slices.Contains(before, words) {
+			d.say("new: %s", words)
 		}
 	}
-	return changes
+	if !slices.Equal(shared(before, after), shared(after, before)) {
+		d.say("another order: the first that holds gives the reason")
+	}
+	return d.changes
 }
 
-// scopeView is a scope as it is where no other scope matches.
-type scopeView struct {
-	index    int
-	match    match
-	settings settings
-	rules    []rules.Setting
-}
-
-func (p *Policy) scopeView(i int) scopeView {
-	effective := p.doc.with(p.doc.Scopes[i].settings)
-	return scopeView{i, p.doc.Scopes[i].Match, effective, p.settings(effective, []int{i})}
-}
-
-func (v scopeView) words(p *Policy) string { return p.doc.Scopes[v.index].Match.words() }
-
-func (p *Policy) scopesByName() map[string]scopeView {
-	views := map[string]scopeView{}
-	for i := range p.doc.Scopes {
-		views[p.scopeName(i)] = p.scopeView(i)
-	}
-	return views
-}
-
-func sharedNames(p *Policy, others map[string]scopeView) []string {
-	var names []string
-	for i := range p.doc.Scopes {
-		if _, shared := others[p.scopeName(i)]; shared {
-			names = append(names, p.scopeName(i))
+// shared is those of a list that another has too, each once.
+func shared(list, other []string) []string {
+	var both []string
+	for _, one := range list {
+		if slices.Contains(other, one) && !slices.Contains(both, one) {
+			both = append(both, one)
 		}
 	}
-	return names
+	return both
 }
 
-func diffSettings(where string, old, next settings, oldRules, nextRules []rules.Setting, say func(where, format string, args ...any)) {
-	for _, key := range []struct {
-		name     string
-		was, now any
-	}{
-		{"profile", old.Profile, next.Profile}, {"mode", old.Mode, next.Mode}, {"fixes", *old.Fixes, *next.Fixes}, {"workloads", old.Workloads, next.Workloads},
-		{"injectedContainers", strings.Join(old.InjectedContainers, ", "), strings.Join(next.InjectedContainers, ", ")},
-		{"allowPodExemptions", *old.AllowPodExemptions, *next.AllowPodExemptions},
-	} {
-		if key.was != key.now {
-			say(where, "%s: %v -> %v", key.name, key.was, key.now)
+// pairScopes finds for each scope of next which one of old it was, -1 for none. Names tell; of those without one
+// what they mean, and else what they say.
+func pairScopes(old, next []scope) []int {
+	pairs := slices.Repeat([]int{-1}, len(next))
+	pair := func(same func(was, now scope) bool) {
+		for j, now := range next {
+			for i := 0; i < len(old) && pairs[j] < 0; i++ {
+				if !slices.Contains(pairs, i) && same(old[i], now) {
+					pairs[j] = i
+				}
+			}
 		}
 	}
-	for i, rule := range rules.Catalogue() {
-		was, now := oldRules[i], nextRules[i]
-		if was.Level != now.Level {
-			say(where, "%s: %s -> %s", rule.ID, was.Level, now.Level)
-		}
-		if on, off := was.Fix != rules.NoFix, now.Fix != rules.NoFix; on != off {
-			say(where, "%s: fix %s -> %s", rule.ID, onOff(on), onOff(off))
-		}
-		diffParams(where, rule, was.Params, now.Params, say)
+	unnamed := func(was, now scope) bool { return was.Name == "" && now.Name == "" }
+	sameMatch := func(was, now scope) bool { return was.Match.words() == now.Match.words() }
+	sameContent := func(was, now scope) bool { return was.settings.same(now.settings) }
+	pair(func(was, now scope) bool { return was.Name != "" && was.Name == now.Name })
+	pair(func(was, now scope) bool { return unnamed(was, now) && sameMatch(was, now) && sameContent(was, now) })
+	pair(func(was, now scope) bool { return unnamed(was, now) && sameMatch(was, now) })
+	pair(func(was, now scope) bool { return unnamed(was, now) && sameContent(was, now) })
+	pair(func(was, now scope) bool { return sameMatch(was, now) && sameContent(was, now) }) // another name
+	return pairs
+}
+
+// title is the scope's name, or else whom it is for.
+func (s scope) title() string {
+	if s.Name != "" {
+		return s.Name
 	}
+	return "for " + s.Match.words()
+}
+
+// same tells whether two scopes say the same.
+func (s settings) same(other settings) bool {
+	for i, key := range s.keys() {
+		if key != other.keys()[i] {
+			return false
+		}
+	}
+	for _, rule := range rules.Catalogue() {
+		a, b := s.Rules[rule.ID], other.Rules[rule.ID]
+		if a.Level != b.Level || fixWritten(a) != fixWritten(b) || !reflect.DeepEqual(paramsWritten(rule, a), paramsWritten(rule, b)) {
+			return false
+		}
+	}
+	return true
+}
+
+// key is a key of the settings in words, "" where it is not set.
+type key struct{ name, value string }
+
+func (s settings) keys() []key {
+	injected := ""
+	if s.InjectedContainers != nil {
+		injected = cmp.Or(strings.Join(asSet(s.InjectedContainers), ", "), "none")
+	}
+	return []key{
+		{"profile", string(s.Profile)}, {"mode", string(s.Mode)}, {"fixes", boolWords(s.Fixes)}, {"workloads", string(s.Workloads)},
+		{"injectedContainers", injected}, {"allowPodExemptions", boolWords(s.AllowPodExemptions)},
+	}
+}
+
+func boolWords(b *bool) string {
+	if b == nil {
+		return ""
+	}
+	return strconv.FormatBool(*b)
+}
+
+func fixWritten(s ruleSetting) string {
+	if s.Fix == nil {
+		return ""
+	}
+	return onOff(*s.Fix)
 }
 
 func onOff(on bool) string {
@@ -130,45 +182,143 @@ func onOff(on bool) string {
 	return "off"
 }
 
-func diffParams(where string, rule *rules.Rule, was, now any, say func(where, format string, args ...any)) {
-	defaults := rule.Defaults()
-	if defaults == nil {
-		return
+// paramsWritten is the parameters of a rule that are written, by name and in words.
+func paramsWritten(rule *rules.Rule, s ruleSetting) map[string]string {
+	written := map[string]string{}
+	if s.Params == nil {
+		return written
 	}
-	if was == nil {
-		was = defaults
+	d := decoder{at: map[string]*yaml.Node{}}
+	values := paramWords(d.parameters(s.Params, "", rule, rule.Defaults()))
+	for name := range values {
+		// A list or a mapping that is empty, its entries in comments perhaps, sets nothing.
+		if n := child(s.Params, name); n != nil && n.Tag != "!!null" {
+			written[name] = values[name]
+		}
 	}
-	if now == nil {
-		now = defaults
+	return written
+}
+
+// paramWords is all parameters of a rule, by name and in words.
+func paramWords(params any) map[string]string {
+	words := map[string]string{}
+	if params == nil {
+		return words
 	}
-	a, b := reflect.ValueOf(was), reflect.ValueOf(now)
-	for i := range a.NumField() {
-		if x, y := a.Field(i).Interface(), b.Field(i).Interface(); !reflect.DeepEqual(x, y) {
-			say(where, "%s: %s: %s -> %s", rule.ID, a.Type().Field(i).Tag.Get("json"), valueWords(x), valueWords(y))
+	for i, v := 0, reflect.ValueOf(params); i < v.NumField(); i++ {
+		words[v.Type().Field(i).Tag.Get("json")] = valueWords(v.Field(i))
+	}
+	return words
+}
+
+// valueWords writes a parameter in a few words, "none" for an empty list.
+func valueWords(v reflect.Value) string {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Slice:
+		if v.IsZero() || v.Kind() != reflect.Pointer && v.Len() == 0 {
+			return "none"
+		}
+		if text, err := json.Marshal(v.Interface()); err == nil {
+			return string(text)
+		}
+	}
+	return fmt.Sprint(v.Interface())
+}
+
+// view is what is said of everyone or in a scope, and what then is in force where no other scope matches.
+type view struct {
+	written settings
+	keys    []key
+	rules   []rules.Setting // without the mode, which caps them: a namespace's label may name another
+}
+
+func (p *Policy) everyone() view { return p.view(p.doc.settings, p.doc.settings, nil) }
+
+func (p *Policy) scopeAlone(i int) view {
+	written := p.doc.Scopes[i].settings
+	return p.view(written, p.doc.with(written), []int{i})
+}
+
+func (p *Policy) view(written, inForce settings, scopes []int) view {
+	keys := inForce.keys()
+	inForce.Mode = ModeEnforce
+	return view{written, keys, p.settings(inForce, scopes)}
+}
+
+// differ gathers what changes.
+type differ struct {
+	where     string
+	isNew     bool // a scope that was not there
+	scopes    []scope
+	changes   []Change
+	everyones map[string]bool // what was said of everyone
+}
+
+func (d *differ) say(format string, args ...any) {
+	d.changes = append(d.changes, Change{d.where, fmt.Sprintf(format, args...)})
+}
+
+// change says what became of one thing: of what is written, "" where it is not, and of what is in force. What changes
+// for everyone is not said again of each scope.
+func (d *differ) change(what, was, now, wasInForce, nowInForce string) {
+	const notSet = "not set here"
+	line := what + wasInForce + " -> " + nowInForce
+	switch scope := d.where != "everyone"; {
+	case scope && !d.isNew && was != now:
+		d.say("%s%s -> %s", what, cmp.Or(was, notSet), cmp.Or(now, notSet))
+	case wasInForce != nowInForce:
+		if !scope || was != now || !d.everyones[line] {
+			d.say("%s", line)
+		}
+	case was != now && scope:
+		d.say("%s%s, as for everyone", what, now)
+	case was != now:
+		d.say("%s%s -> %s", what, cmp.Or(was, "not set"), cmp.Or(now, "not set"))
+	}
+}
+
+func (d *differ) settings(was, now view) {
+	wasKeys, nowKeys := was.written.keys(), now.written.keys()
+	for i, k := range nowKeys {
+		d.change(k.name+": ", wasKeys[i].value, k.value, was.keys[i].value, now.keys[i].value)
+	}
+	for i, rule := range rules.Catalogue() {
+		a, b := was.written.Rules[rule.ID], now.written.Rules[rule.ID]
+		x, y := was.rules[i], now.rules[i]
+		if d.where == "everyone" { // what is in force anyhow matters only to scopes that change the rest
+			if !slices.ContainsFunc(d.scopes, func(s scope) bool { return s.Profile != "" }) {
+				a.Level, b.Level = "", ""
+			}
+			if x.Fix == y.Fix && len(d.scopes) == 0 {
+				a.Fix, b.Fix = nil, nil
+			}
+		}
+		d.change(rule.ID+": ", string(a.Level), string(b.Level), x.Level.String(), y.Level.String())
+		d.change(rule.ID+": fix ", fixWritten(a), fixWritten(b), onOff(x.Fix != rules.NoFix), onOff(y.Fix != rules.NoFix))
+		written, writes := paramsWritten(rule, a), paramsWritten(rule, b)
+		inForce, comes := paramsInForce(rule, x), paramsInForce(rule, y)
+		for _, name := range slices.Sorted(maps.Keys(comes)) {
+			if d.where == "everyone" { // those that are not written are the defaults
+				written[name], writes[name] = inForce[name], comes[name]
+			}
+			d.change(rule.ID+": "+name+": ", written[name], writes[name], inForce[name], comes[name])
 		}
 	}
 }
 
-// valueWords writes a parameter in a few words.
-func valueWords(v any) string {
-	if r := reflect.ValueOf(v); r.Kind() == reflect.Pointer {
-		if r.IsNil() {
-			return "none"
-		}
-		text, err := json.Marshal(v)
-		if err != nil {
-			return "another"
-		}
-		return string(text)
+func paramsInForce(rule *rules.Rule, s rules.Setting) map[string]string {
+	if s.Params == nil {
+		return paramWords(rule.Defaults())
 	}
-	return fmt.Sprint(v)
+	return paramWords(s.Params)
 }
 
 // words says which pods are meant.
 func (m match) words() string {
 	var parts []string
-	if len(m.Namespaces) > 0 {
-		parts = append(parts, "namespaces "+joinWords(m.Namespaces))
+	// A name that stands for all leaves nothing to be named.
+	if names := asSet(m.Namespaces); len(names) > 0 && !slices.Contains(names, "*") {
+		parts = append(parts, "namespaces "+strings.Join(names, ", "))
 	}
 	if !matchesAll(m.NamespaceSelector) {
 		parts = append(parts, "namespaces with "+metav1.FormatLabelSelector(m.NamespaceSelector))
@@ -177,12 +327,22 @@ func (m match) words() string {
 		parts = append(parts, "pods with "+metav1.FormatLabelSelector(m.PodSelector))
 	}
 	if len(m.Kinds) > 0 {
-		parts = append(parts, "kinds "+joinWords(m.Kinds))
+		parts = append(parts, "kinds "+strings.Join(asSet(m.Kinds), ", "))
 	}
 	if parts == nil {
 		return "everything"
 	}
 	return strings.Join(parts, ", ")
+}
+
+// asSet is a list of which only matters what is in it.
+func asSet[T ~string](list []T) []string {
+	words := make([]string, len(list))
+	for i, word := range list {
+		words[i] = string(word)
+	}
+	slices.Sort(words)
+	return slices.Compact(words)
 }
 
 // matchesAll tells whether a selector asks for nothing.
@@ -202,12 +362,16 @@ func joinWords[T ~string](list []T) string {
 func (p *Policy) exemptionWords() []string {
 	all := make([]string, 0, len(p.doc.Exemptions))
 	for _, e := range p.doc.Exemptions {
-		text := joinWords(e.Rules) + " for " + e.Match.words()
+		ids := asSet(e.Rules)
+		if slices.Contains(ids, "*") {
+			ids = []string{"*"}
+		}
+		text := strings.Join(ids, ", ") + " for " + e.Match.words()
 		if len(e.Match.Containers) > 0 {
-			text += ", containers " + joinWords(e.Match.Containers)
+			text += ", containers " + strings.Join(asSet(e.Match.Containers), ", ")
 		}
 		if len(e.Match.Images) > 0 {
-			text += ", images " + joinWords(e.Match.Images)
+			text += ", images " + strings.Join(asSet(e.Match.Images), ", ")
 		}
 		if e.Expires != "" {
 			text += ", until " + string(e.Expires)
