@@ -24,8 +24,7 @@ func explainFor(cmd *cobra.Command, policyFile, object string, only []string) er
 			return err
 		}
 	}
-	now := time.Now()
-	p, err := source.Load(now)
+	explainer, err := source.Explainer(time.Now())
 	if err != nil {
 		return err
 	}
@@ -34,7 +33,7 @@ func explainFor(cmd *cobra.Command, policyFile, object string, only []string) er
 		return err
 	}
 	defer func() { _ = stdin.Close() }() // it was only read
-	by := judgement{p, namespaces}
+	by := judgement{explainer.Policy, namespaces}
 	var problems []manifest.Problem
 	var text strings.Builder
 	readFile(object, stdin, func(c manifest.Chunk) {
@@ -49,10 +48,6 @@ func explainFor(cmd *cobra.Command, policyFile, object string, only []string) er
 			if !ok {
 				continue
 			}
-			explanation, err := source.Explain(now, subject, namespaces.Labels(subject.Namespace))
-			if err != nil {
-				return // it was loaded before
-			}
 			if text.Len() > 0 {
 				text.WriteByte('\n')
 			}
@@ -65,7 +60,7 @@ func explainFor(cmd *cobra.Command, policyFile, object string, only []string) er
 			for _, note := range ruling.Notes {
 				fmt.Fprintf(&text, "  warning: %s\n", note)
 			}
-			writeExplanation(&text, source.File, explanation, countFindings(subject, ruling.Plan), only)
+			writeExplanation(&text, source.File, explainer.Explain(subject, namespaces.Labels(subject.Namespace)), countFindings(subject, ruling.Plan), only)
 		}
 	}, func(p manifest.Problem) { problems = append(problems, p) })
 	if text.Len() == 0 && len(problems) == 0 {

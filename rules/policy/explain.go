@@ -34,36 +34,67 @@ type RuleDecided struct {
 	Lower           []Decided // where the finding is quieter: Key is the container, "" for the pod
 }
 
-// Explain says which scopes, modes, levels and exemptions of a good policy decide about a subject, by the labels of
-// its namespace, and which lines of the policy say so.
-func (s Source) Explain(now time.Time, subject *rules.Subject, namespaceLabels map[string]string) (*Explanation, error) {
+// Explainer explains one policy.
+type Explainer struct {
+	*Policy
+	lines map[string]map[int]int // where each path is written, by the index of the scope that it is in
+}
+
+// noScope is the index of what is no scope's.
+const noScope = -1
+
+// Explainer reads a good policy once, for any number of subjects.
+func (s Source) Explainer(now time.Time) (*Explainer, error) {
 	p, err := s.Load(now)
 	if err != nil {
 		return nil, err
 	}
 	d := &decoder{file: s.File, kind: Kind, at: map[string]*yaml.Node{}}
-	e := explainer{Policy: p, source: s, written: d, subject: subject}
 	d.read(s.Text)
-	var exemptions []int
-	e.scopes, exemptions = p.matching(place{subject.Namespace, subject.OwnerKind, namespaceLabels, subject.Meta.Labels})
-	return e.explain(namespaceLabels, exemptions), nil
+	e := &Explainer{p, map[string]map[int]int{}}
+	for path, n := range d.at {
+		line := s.lineOf(n.Line)
+		if n.Kind == yaml.AliasNode {
+			n = n.Alias
+		}
+		if n.Tag == "!!null" { // all of it stands in comments: it says nothing
+			continue
+		}
+		index := noScope
+		if rest, ok := strings.CutPrefix(path, "scopes["); ok {
+			number, key, _ := strings.Cut(rest, "]")
+			index, _ = strconv.Atoi(number) // the decoder wrote it
+			path = "scope" + key
+		}
+		if e.lines[path] == nil {
+			e.lines[path] = map[int]int{}
+		}
+		e.lines[path][index] = line
+	}
+	return e, nil
 }
 
-type explainer struct {
-	*Policy
-	source  Source
-	written *decoder // what stands at each path
+// Explain says which scopes, modes, levels and exemptions decide about a subject, by the labels of its namespace, and
+// which lines of the policy say so.
+func (e *Explainer) Explain(subject *rules.Subject, namespaceLabels map[string]string) *Explanation {
+	scopes, exemptions := e.matching(place{subject.Namespace, subject.OwnerKind, namespaceLabels, subject.Meta.Labels})
+	one := explanation{e, subject, scopes}
+	return one.explain(namespaceLabels, exemptions)
+}
+
+// explanation is what is asked about one subject.
+type explanation struct {
+	*Explainer
 	subject *rules.Subject
-	scopes  []int
+	scopes  []int // that match
 }
 
-func (e *explainer) explain(namespaceLabels map[string]string, exemptions []int) *Explanation {
+func (e *explanation) explain(namespaceLabels map[string]string, exemptions []int) *Explanation {
 	out := &Explanation{}
 	effective := e.doc.settings
 	for _, i := range e.scopes {
 		effective = effective.with(e.doc.Scopes[i].settings)
-		path := fmt.Sprintf("scopes[%d]", i)
-		out.Scopes = append(out.Scopes, Decided{Key: "scope", Value: e.scopeName(i), Line: e.line(path)})
+		out.Scopes = append(out.Scopes, Decided{Key: "scope", Value: e.scopeName(i), Line: e.lines["scope"][i]})
 	}
 	mode := e.lastSaying("mode", string(effective.Mode))
 	if label, _ := namespaceMode(namespaceLabels); label != "" {
@@ -107,10 +138,12 @@ func (e *explainer) explain(namespaceLabels map[string]string, exemptions []int)
 				mine = nil
 			}
 			for _, c := range e.targets(rule) {
-				if c != nil && one.Level > rules.Audit && slices.Contains(effective.InjectedContainers, c.Name) {
-					one.Lower = append(one.Lower, Decided{c.Name, rules.Audit.String(), "injectedContainers " + injected.By, injected.Line})
+				level := one.Level
+				if c != nil && level > rules.Audit && slices.Contains(effective.InjectedContainers, c.Name) {
+					level = rules.Audit
+					one.Lower = append(one.Lower, Decided{c.Name, level.String(), "injectedContainers " + injected.By, injected.Line})
 				}
-				one.Lower = append(one.Lower, e.exempted(exempt.byRule[rule], c, mine, one.Level)...)
+				one.Lower = append(one.Lower, e.exempted(exempt.byRule[rule], c, mine, level)...)
 			}
 		}
 		out.Rules = append(out.Rules, one)
@@ -118,7 +151,7 @@ func (e *explainer) explain(namespaceLabels map[string]string, exemptions []int)
 	return out
 }
 
-func (e *explainer) fixDecided(rule *rules.Rule, s rules.Setting, effective settings) Decided {
+func (e *explanation) fixDecided(rule *rules.Rule, s rules.Setting, effective settings) Decided {
 	by := e.lastSaying("rules."+rule.ID+".fix", "off")
 	switch {
 	case !rule.HasFix():
@@ -135,7 +168,7 @@ func (e *explainer) fixDecided(rule *rules.Rule, s rules.Setting, effective sett
 }
 
 // targets are what findings of a rule are about: the containers, or the pod, which is nil.
-func (e *explainer) targets(rule *rules.Rule) []*rules.Container {
+func (e *explanation) targets(rule *rules.Rule) []*rules.Container {
 	if rule.PerPod() {
 		return []*rules.Container{nil}
 	}
@@ -148,14 +181,14 @@ func (e *explainer) targets(rule *rules.Rule) []*rules.Container {
 
 // exempted is the exemption that decides about a container, nil for the pod, where there is one; own is that of the
 // subject itself. It makes no level louder.
-func (e *explainer) exempted(candidates []*compiledExemption, c *rules.Container, own *rules.Exemption, level rules.Level) []Decided {
+func (e *explanation) exempted(candidates []*compiledExemption, c *rules.Container, own *rules.Exemption, level rules.Level) []Decided {
 	d := Decided{By: ", the annotation " + ExemptAnnotation}
 	if own == nil {
 		if own = firstOf(candidates, c); own == nil {
 			return nil
 		}
 		i := slices.IndexFunc(candidates, func(x *compiledExemption) bool { return x.note == own })
-		d = Decided{Line: e.line(fmt.Sprintf("exemptions[%d]", candidates[i].index))}
+		d = Decided{Line: e.lines[fmt.Sprintf("exemptions[%d]", candidates[i].index)][noScope]}
 	}
 	d.Value, d.By = min(own.Level(), level).String(), own.String()+d.By
 	if c != nil {
@@ -165,14 +198,16 @@ func (e *explainer) exempted(candidates []*compiledExemption, c *rules.Container
 }
 
 // lastSaying finds the last scope that says something at a path, else the document, else nothing but the default.
-func (e *explainer) lastSaying(path, value string) Decided {
+func (e *explanation) lastSaying(path, value string) Decided {
 	name := path[strings.LastIndexByte(path, '.')+1:]
-	for _, i := range slices.Backward(e.scopes) {
-		if line := e.line(fmt.Sprintf("scopes[%d].%s", i, path)); line > 0 {
-			return Decided{name, value, "scope " + e.scopeName(i), line}
+	if inScopes := e.lines["scope."+path]; inScopes != nil {
+		for _, i := range slices.Backward(e.scopes) {
+			if line := inScopes[i]; line > 0 {
+				return Decided{name, value, "scope " + e.scopeName(i), line}
+			}
 		}
 	}
-	if line := e.line(path); line > 0 {
+	if line := e.lines[path][noScope]; line > 0 {
 		return Decided{name, value, "for everyone", line}
 	}
 	return Decided{name, value, "by default", 0}
@@ -183,12 +218,4 @@ func (p *Policy) scopeName(i int) string {
 		return name
 	}
 	return fmt.Sprintf("scopes[%d]", i)
-}
-
-// line is where a path is written in the file, 0 for nowhere.
-func (e *explainer) line(path string) int {
-	if n := e.written.at[path]; n != nil {
-		return e.source.lineOf(n.Line)
-	}
-	return 0
 }
