@@ -29,11 +29,15 @@ func (f *policyFlags) register(cmd *cobra.Command) {
 	_ = cmd.MarkFlagFilename("policy", "yaml", "yml")
 }
 
-func (f *policyFlags) load() (*policy.Policy, error) {
+// load loads the policy for manifests that the arguments name.
+func (f *policyFlags) load(cmd *cobra.Command, args []string) (*policy.Policy, error) {
 	source := policy.BuiltIn()
 	if f.file != "" {
+		if len(args) == 0 {
+			args = []string{manifest.Stdin}
+		}
 		var err error
-		if source, err = readPolicy(f.file); err != nil {
+		if source, err = policyFrom(cmd, f.file, args...); err != nil {
 			return nil, err
 		}
 	}
@@ -89,7 +93,7 @@ func check(cmd *cobra.Command, args []string, policyOf *policyFlags, failOn, out
 	if !slices.Contains(report.Formats, output) {
 		return fmt.Errorf("-o %s is no output format: write %s", output, strings.Join(report.Formats, ", "))
 	}
-	p, err := policyOf.load()
+	p, err := policyOf.load(cmd, args)
 	if err != nil {
 		return err
 	}
@@ -105,6 +109,7 @@ func check(cmd *cobra.Command, args []string, policyOf *policyFlags, failOn, out
 	if err := found.Write(cmd.OutOrStdout(), output, terminal(cmd.OutOrStdout())); err != nil {
 		return err
 	}
+	warnOf(cmd, namespaces)
 	for _, n := range found.Notes {
 		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", manifest.Problem{File: n.File, Line: n.Line, Text: n.Text})
 	}
@@ -115,6 +120,13 @@ func check(cmd *cobra.Command, args []string, policyOf *policyFlags, failOn, out
 		return errFound
 	}
 	return nil
+}
+
+// warnOf says what is wrong with the labels of namespaces.
+func warnOf(cmd *cobra.Command, namespaces manifest.Namespaces) {
+	for _, p := range namespaces.Refused {
+		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", p)
+	}
 }
 
 // problemList ends a command that could not do all of its work.

@@ -20,7 +20,7 @@ func explainFor(cmd *cobra.Command, policyFile, object string, only []string) er
 	source := policy.BuiltIn()
 	if policyFile != "" {
 		var err error
-		if source, err = readPolicy(policyFile); err != nil {
+		if source, err = policyFrom(cmd, policyFile, object); err != nil {
 			return err
 		}
 	}
@@ -33,6 +33,7 @@ func explainFor(cmd *cobra.Command, policyFile, object string, only []string) er
 		return err
 	}
 	defer func() { _ = stdin.Close() }() // it was only read
+	warnOf(cmd, namespaces)
 	by := judgement{explainer.Policy, namespaces}
 	var problems []manifest.Problem
 	var text strings.Builder

@@ -37,7 +37,7 @@ Exit status: 0 all is well, 2 not all of the work could be done.`,
 			if diff && write {
 				return errors.New("--diff and --write exclude each other: choose one")
 			}
-			p, err := policyOf.load()
+			p, err := policyOf.load(cmd, args)
 			if err != nil {
 				return err
 			}
@@ -52,6 +52,7 @@ Exit status: 0 all is well, 2 not all of the work could be done.`,
 			f.lookAt(args, stdin, tell("judged"))
 			done()
 			f.finish()
+			warnOf(cmd, namespaces)
 			return allProblems(f.problems)
 		},
 	}

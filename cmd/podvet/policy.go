@@ -1,13 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/podvet/podvet/cmd/podvet/internal/manifest"
 	"github.com/podvet/podvet/rules/policy"
 )
 
@@ -40,7 +43,7 @@ func newPolicy() *cobra.Command {
 
 func newPolicyCheck() *cobra.Command {
 	return &cobra.Command{
-		Use:   "check FILE",
+		Use:   "check FILE|-",
 		Short: "Name every mistake in a policy, with its line and what to write instead",
 		Long: `Name every mistake in a policy, a document or a ConfigMap that holds one, with its line and what to write instead.
 
@@ -48,7 +51,8 @@ Warnings are about what is allowed and worth a second look: exemptions that have
 levels that change nothing.
 
 Exit status: 0 the policy is good, 2 it is not.`,
-		Example: "  podvet policy check policy.yaml",
+		Example: `  podvet policy check policy.yaml
+  kubectl -n podvet get configmap podvet-policy -o yaml | podvet policy check -`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return fmt.Errorf("policy check takes one file, not %d", len(args))
@@ -56,7 +60,7 @@ Exit status: 0 the policy is good, 2 it is not.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			source, err := readPolicy(args[0])
+			source, err := policyFrom(cmd, args[0])
 			if err != nil {
 				return err
 			}
@@ -67,19 +71,25 @@ Exit status: 0 the policy is good, 2 it is not.`,
 			for _, advice := range source.Advice(time.Now()) {
 				say(slices.Values([]string{"warning: " + advice.Error()}))
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is a good policy (%s)\n", args[0], p.Hash)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is a good policy (%s)\n", manifest.Name(args[0]), p.Hash)
 			return err
 		},
 	}
 }
 
-// loadPolicy reads and loads a policy as it stands today.
-func loadPolicy(file string) (*policy.Policy, error) {
-	source, err := readPolicy(file)
-	if err != nil {
-		return nil, err
+// policyFrom reads a policy from a file or, for -, from standard input. others is what the command reads too.
+func policyFrom(cmd *cobra.Command, file string, others ...string) (policy.Source, error) {
+	if file != manifest.Stdin {
+		return readPolicy(file)
 	}
-	return source.Load(time.Now())
+	if slices.Contains(others, manifest.Stdin) {
+		return policy.Source{}, errors.New("standard input can be read only once, and is asked for the policy and for something else: name a file for one of them")
+	}
+	text, err := io.ReadAll(cmd.InOrStdin())
+	if err != nil {
+		return policy.Source{}, fmt.Errorf("the policy cannot be read: %w", err)
+	}
+	return policy.Read(manifest.Name(file), text)
 }
 
 // readPolicy reads a file that is a policy or a ConfigMap with one.

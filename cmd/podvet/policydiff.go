@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +19,7 @@ import (
 
 func newPolicyDiff() *cobra.Command {
 	return &cobra.Command{
-		Use:   "diff OLD NEW [FILE|DIR|-]...",
+		Use:   "diff OLD|- NEW|- [FILE|DIR|-]...",
 		Short: "Say in words what changes from one policy to another, and for whom",
 		Long: `Say in words what changes from one policy to another: the levels of rules for everyone and in each scope, fixes,
 parameters, exemptions. With manifests, or the objects of a cluster, say too whose pods would newly be denied, warned
@@ -26,6 +27,7 @@ of or fixed, and whose no longer.
 
 Exit status: 0, or 2 when not all of the work could be done.`,
 		Example: `  podvet policy diff old.yaml new.yaml
+  kubectl -n podvet get configmap podvet-policy -o yaml | podvet policy diff - new.yaml
   kubectl get ns,pods,deploy,sts,ds,jobs,cronjobs -A -o json | podvet policy diff old.yaml new.yaml -`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 2 {
@@ -37,8 +39,10 @@ Exit status: 0, or 2 when not all of the work could be done.`,
 			var both [2]*policy.Policy
 			var mistakes policy.Errors // of both
 			for i := range both {
-				var err error
-				both[i], err = loadPolicy(args[i])
+				source, err := policyFrom(cmd, args[i], slices.Delete(slices.Clone(args), i, i+1)...)
+				if err == nil {
+					both[i], err = source.Load(time.Now())
+				}
 				if bad, ok := errors.AsType[policy.Errors](err); ok {
 					mistakes = append(mistakes, bad...)
 				} else if err != nil {
@@ -109,6 +113,7 @@ func diffSubjects(cmd *cobra.Command, args []string, both [2]*policy.Policy) err
 		return err
 	}
 	defer func() { _ = stdin.Close() }() // it was only read
+	warnOf(cmd, namespaces)
 	var reports [2]*report.Report
 	for i, p := range both {
 		if i > 0 {
@@ -135,13 +140,14 @@ func diffSubjects(cmd *cobra.Command, args []string, both [2]*policy.Policy) err
 			changed[how+e.name].write(&text, how+e.name)
 		}
 	}
-	if text.Len() == 0 {
-		fmt.Fprintf(&text, "\nOf %d objects none fares otherwise.\n", reports[0].Summary.Subjects)
+	problems := problemsOf(reports[1])
+	if judged := reports[0].Summary.Subjects; text.Len() == 0 && (judged > 0 || problems == nil) {
+		fmt.Fprintf(&text, "\nOf %d objects none fares otherwise.\n", judged)
 	}
 	if _, err := io.WriteString(cmd.OutOrStdout(), text.String()); err != nil {
 		return err
 	}
-	return problemsOf(reports[1])
+	return problems
 }
 
 // minus lists what is in a and not in b, as often as it is there more often.

@@ -5,20 +5,28 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Namespaces are the labels of the namespaces that the input holds, by name.
-type Namespaces map[string]map[string]string
+// Namespaces are the namespaces that the input holds.
+type Namespaces struct {
+	labels  map[string]map[string]string
+	Refused []Problem // labels that are no text: the API server refuses them
+}
+
+// maxRefused bounds what is kept of them.
+const maxRefused = 20
 
 // Labels are those of a namespace. Of one that the input does not hold only the label is known that the API server
 // puts on all.
 func (n Namespaces) Labels(name string) map[string]string {
-	labels, known := n[name]
+	labels, known := n.labels[name]
 	if !known && name != "" {
 		labels = map[string]string{corev1.LabelMetadataName: name}
 	}
@@ -30,7 +38,7 @@ func (n Namespaces) Labels(name string) map[string]string {
 // what is returned instead, and close it. progress is told of each document.
 func ReadNamespaces(args []string, stdin io.Reader, progress func()) (Namespaces, *ReadOnce, error) {
 	again := &ReadOnce{kept: kept{source: stdin}, pipes: map[string]*kept{}}
-	found := Namespaces{}
+	found := Namespaces{labels: map[string]map[string]string{}}
 	Files(args, func(name string) bool {
 		if name == Stdin {
 			found.read(Name(name), again.tee(), progress)
@@ -78,7 +86,7 @@ func (r *ReadOnce) Close() error {
 	return err
 }
 
-func (n Namespaces) read(file string, r io.Reader, progress func()) {
+func (n *Namespaces) read(file string, r io.Reader, progress func()) {
 	Split(file, r, func(c Chunk, err error) bool {
 		if err == nil && bytes.Contains(c.Text, []byte("Namespace")) {
 			n.add(c)
@@ -88,22 +96,47 @@ func (n Namespaces) read(file string, r io.Reader, progress func()) {
 	})
 }
 
-func (n Namespaces) add(c Chunk) {
+func (n *Namespaces) add(c Chunk) {
 	docs, _ := Parse(c)
 	for _, doc := range docs {
 		if doc.Kind != "Namespace" || doc.APIVersion != "v1" {
 			continue
 		}
 		labels := map[string]string{corev1.LabelMetadataName: doc.Name()}
-		if metadata := doc.effort.field(doc.root, "metadata"); metadata != nil {
-			if written := doc.effort.field(metadata, "labels"); written != nil {
-				text := toJSON{effort: doc.effort} // merge keys and all
-				if text.append(written) == nil {
-					_ = json.Unmarshal(text.out, &labels, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) // what is no label is no label
-				}
-			}
+		n.labels[doc.Name()] = labels
+		metadata := doc.effort.field(doc.root, "metadata")
+		if metadata == nil {
+			continue
 		}
-		n[doc.Name()] = labels
+		written := doc.effort.field(metadata, "labels")
+		if written == nil {
+			continue
+		}
+		var values map[string]jsontext.Value
+		text := toJSON{effort: doc.effort} // merge keys and all
+		if text.append(written) != nil || json.Unmarshal(text.out, &values, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) != nil {
+			n.refuse(doc, doc.chunk.line(written), "its labels cannot be read: write keys and values")
+			continue
+		}
+		for _, key := range slices.Sorted(maps.Keys(values)) {
+			var value string
+			if json.Unmarshal(values[key], &value, jsontext.AllowInvalidUTF8(true)) == nil { // also null, which is empty
+				labels[key] = value
+				continue
+			}
+			// Such as off without quotes, which is false.
+			line := doc.chunk.line(written)
+			if k, _ := doc.effort.pair(written, key, 0); k != nil {
+				line = doc.chunk.line(k)
+			}
+			n.refuse(doc, line, fmt.Sprintf("label %s is %s, which the API server refuses: write text, in quotes", key, kindWords[values[key].Kind()]))
+		}
+	}
+}
+
+func (n *Namespaces) refuse(doc *Document, line int, text string) {
+	if len(n.Refused) < maxRefused {
+		n.Refused = append(n.Refused, Problem{File: doc.File, Line: line, Text: fmt.Sprintf("namespace %q: %s", doc.Name(), text)})
 	}
 }
 
