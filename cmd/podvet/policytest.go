@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -104,11 +106,7 @@ func testFiles(dir string) ([]string, error) {
 		if err != nil {
 			return err
 		}
-		// The first document's kind: manifests of many documents lie beside it.
-		var head struct {
-			Kind string `yaml:"kind"`
-		}
-		if yaml.Unmarshal(text, &head) == nil && head.Kind == policyTestKind {
+		if kind, broken := kindOf(text); meantAsTest(kind) || broken && path == dir {
 			files = append(files, path)
 		}
 		return nil
@@ -117,6 +115,36 @@ func testFiles(dir string) ([]string, error) {
 		err = fmt.Errorf("%s: holds no file of kind %s: podvet policy test --help shows one", dir, policyTestKind)
 	}
 	return files, err
+}
+
+// kindOf is the kind of the first document, for manifests of many lie beside tests. Where the text is no YAML it is
+// that of a test, if one is named.
+func kindOf(text []byte) (kind string, broken bool) {
+	var doc yaml.Node
+	if err := yaml.NewDecoder(bytes.NewReader(text)).Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
+		for _, match := range writtenKind.FindAllSubmatch(text, -1) {
+			if kind = string(match[1]); meantAsTest(kind) {
+				break
+			}
+		}
+		return kind, true
+	}
+	if len(doc.Content) == 0 || doc.Content[0].Kind != yaml.MappingNode {
+		return "", false
+	}
+	for keys := doc.Content[0].Content; len(keys) > 1; keys = keys[2:] {
+		if keys[0].Value == "kind" && !meantAsTest(kind) { // it may stand twice
+			kind = keys[1].Value
+		}
+	}
+	return kind, false
+}
+
+var writtenKind = regexp.MustCompile(`(?m)^[{\s]*["']?kind["']?\s*:\s*["']?(\w+)`)
+
+// meantAsTest tells whether a kind is that of tests, or nearly so: a test that is not run tells nobody.
+func meantAsTest(kind string) bool {
+	return kind == policyTestKind || policy.DidYouMean(kind, []string{policyTestKind}) != ""
 }
 
 type testRun struct {
@@ -192,9 +220,15 @@ func (c policyCase) run(dir string, source policy.Source) ([]string, error) {
 		return nil, err
 	}
 	defer func() { _ = again.Close() }() // it was only read
+	if len(namespaces.Refused) > 0 {
+		return nil, allProblems(namespaces.Refused)
+	}
 	found := judgeAll(args, again, judgement{p, namespaces}, func() {})
 	if err := problemsOf(found); err != nil {
 		return nil, err
+	}
+	if found.Summary.Subjects == 0 {
+		return nil, fmt.Errorf("no pod or workload was judged, so nothing was tested: none of %d objects has a kind and apiVersion that podvet judges", found.Summary.PassedOver)
 	}
 	findings, fixed := map[string][]string{}, map[string][]string{}
 	for s := range found.Subjects {
@@ -208,17 +242,25 @@ func (c policyCase) run(dir string, source policy.Source) ([]string, error) {
 			findings[name] = []string{}
 		}
 	}
-	differences := compareWanted("findings", fullNames(c.Want, findings), findings, findings)
+	want, err := fullNames(c.Want, findings)
+	if err != nil {
+		return nil, fmt.Errorf("want: %w", err)
+	}
+	differences := compareWanted("findings", want, findings, findings)
 	if c.Fixed != nil {
-		differences = append(differences, compareWanted("fixed", fullNames(c.Fixed, findings), fixed, findings)...)
+		if want, err = fullNames(c.Fixed, findings); err != nil {
+			return nil, fmt.Errorf("fixed: %w", err)
+		}
+		differences = append(differences, compareWanted("fixed", want, fixed, findings)...)
 	}
 	return differences, nil
 }
 
 // fullNames puts the namespace into names that are written without it and mean one object.
-func fullNames(want, known map[string][]string) map[string][]string {
-	full := map[string][]string{}
-	for name, list := range want {
+func fullNames(want, known map[string][]string) (map[string][]string, error) {
+	full, writtenAs := map[string][]string{}, map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		written := name
 		kind, short, _ := strings.Cut(name, "/")
 		meant := []string{}
 		for other := range known {
@@ -229,9 +271,12 @@ func fullNames(want, known map[string][]string) map[string][]string {
 		if known[name] == nil && len(meant) == 1 {
 			name = meant[0]
 		}
-		full[name] = list
+		if first, twice := writtenAs[name]; twice {
+			return nil, fmt.Errorf("%s and %s name one object: write it once", first, written)
+		}
+		full[name], writtenAs[name] = want[written], written
 	}
-	return full
+	return full, nil
 }
 
 func findingWords(s *report.Subject) []string {
