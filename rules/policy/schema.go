@@ -2,12 +2,14 @@ package policy
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"reflect"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/podvet/podvet/rules"
@@ -43,14 +45,62 @@ func rulesSchema() schema {
 		keys := one["properties"].(schema)
 		delete(keys, "params")
 		if defaults := rule.Defaults(); defaults != nil {
-			keys["params"] = schemaOf(reflect.TypeOf(defaults), "")
+			keys["params"] = orNull(schemaOf(reflect.TypeOf(defaults), ""))
 		}
 		if !rule.HasFix() {
 			keys["fix"].(schema)["const"] = false
 		}
-		properties[rule.ID] = one
+		properties[rule.ID] = orNull(one)
 	}
-	return schema{"type": "object", "additionalProperties": false, "properties": properties}
+	return orNull(schema{"type": "object", "additionalProperties": false, "properties": properties})
+}
+
+// orNull also takes nothing: what is below may stand in comments.
+func orNull(s schema) schema {
+	s["type"] = []any{s["type"], "null"}
+	return s
+}
+
+// nonEmpty takes no list without entries.
+func nonEmpty(list schema) schema {
+	list["type"], list["minItems"] = "array", 1
+	return list
+}
+
+// labelKey and the others are what the reader demands of text, as Kubernetes does.
+const (
+	labelKey    = `^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`
+	labelValue  = `^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$`
+	portName    = `^([0-9]-?)*[a-z](-?[a-z0-9])*$`
+	oneLineOnly = `^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$`
+)
+
+// checked is what the reader demands beyond the types, by type and field; of a type as a whole by its name.
+var checked = map[string]schema{
+	"settings.injectedContainers": {"items": schema{"type": "string", "pattern": `^[^*]*$`}},
+
+	"LabelSelector.matchLabels":       {"propertyNames": schema{"pattern": labelKey}, "additionalProperties": schema{"type": "string", "pattern": labelValue}},
+	"LabelSelectorRequirement.key":    {"pattern": labelKey},
+	"LabelSelectorRequirement.values": {"items": schema{"type": "string", "pattern": labelValue}},
+	"LabelSelectorRequirement": {"required": []string{"key", "operator"}, "oneOf": []schema{
+		{"properties": schema{"operator": schema{"enum": []string{"In", "NotIn"}}, "values": schema{"type": "array", "minItems": 1}}, "required": []string{"values"}},
+		{"properties": schema{"operator": schema{"enum": []string{"Exists", "DoesNotExist"}}, "values": schema{"maxItems": 0}}},
+	}},
+
+	"ProbeTemplate":          {"required": []string{"portName", "probe"}},
+	"ProbeTemplate.portName": {"pattern": portName, "maxLength": 15},
+	"Probe":                  {"oneOf": []schema{{"required": []string{"exec"}}, {"required": []string{"httpGet"}}, {"required": []string{"tcpSocket"}}, {"required": []string{"grpc"}}}},
+	"ExecAction":             {"required": []string{"command"}},
+	"ExecAction.command":     {"type": "array", "minItems": 1},
+	"HTTPGetAction":          {"required": []string{"port"}},
+	"HTTPGetAction.scheme":   {"enum": []string{"HTTP", "HTTPS"}},
+	"HTTPGetAction.protocol": {"enum": []string{"HTTP1", "HTTP2"}},
+	"HTTPHeader":             {"required": []string{"name"}},
+	"HTTPHeader.name":        {"pattern": `^[-A-Za-z0-9]+$`},
+	"TCPSocketAction":        {"required": []string{"port"}},
+	"GRPCAction":             {"required": []string{"port"}},
+	"GRPCAction.port":        {"minimum": 1, "maximum": 65535},
+	"GRPCAction.mode":        {"enum": []string{"Plaintext", "TLS"}},
 }
 
 func schemaOf(t reflect.Type, name string) schema {
@@ -58,7 +108,7 @@ func schemaOf(t reflect.Type, name string) schema {
 	case *yaml.Node:
 		return schema{"type": "object"}
 	case *intstr.IntOrString:
-		return schema{"type": []string{"integer", "string"}}
+		return schema{"type": []string{"integer", "string"}, "minimum": 1, "maximum": 65535, "pattern": portName, "maxLength": 15}
 	case enum:
 		return schema{"type": "string", "enum": value.words()}
 	case *pattern:
@@ -66,11 +116,13 @@ func schemaOf(t reflect.Type, name string) schema {
 	case *ruleName:
 		return schema{"type": "string", "enum": append(rules.IDs(), "*")}
 	case *reasonText:
-		return schema{"type": "string", "minLength": 1, "pattern": `\S`}
+		return schema{"type": "string", "pattern": oneLineOnly}
 	case *Day:
 		return schema{"type": "string", "format": "date", "pattern": `^\d{4}-\d{2}-\d{2}$`}
 	case *kindName:
 		return schema{"type": "string", "pattern": kindCharacters.String()}
+	case *metav1.LabelSelectorOperator:
+		return schema{"type": "string", "enum": []metav1.LabelSelectorOperator{metav1.LabelSelectorOpIn, metav1.LabelSelectorOpNotIn, metav1.LabelSelectorOpExists, metav1.LabelSelectorOpDoesNotExist}}
 	case *corev1.RestartPolicy:
 		return schema{"type": "string", "enum": []corev1.RestartPolicy{corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever}}
 	case *map[string]ruleSetting:
@@ -86,11 +138,19 @@ func schemaOf(t reflect.Type, name string) schema {
 		if len(required) > 0 {
 			s["required"] = required
 		}
+		maps.Copy(s, checked[t.Name()])
+		if t == reflect.TypeFor[scope]() {
+			return orNull(s)
+		}
 		return s
 	case reflect.Map:
-		return schema{"type": "object", "additionalProperties": schemaOf(t.Elem(), "")}
+		values := schemaOf(t.Elem(), "")
+		if t.Elem().Kind() == reflect.Slice { // of restartPolicies
+			values = nonEmpty(values)
+		}
+		return orNull(schema{"type": "object", "additionalProperties": values})
 	case reflect.Slice:
-		return schema{"type": "array", "items": schemaOf(t.Elem(), "")}
+		return orNull(schema{"type": "array", "items": schemaOf(t.Elem(), "")})
 	case reflect.String:
 		return schema{"type": "string"}
 	case reflect.Bool:
@@ -119,6 +179,12 @@ func structSchema(t reflect.Type, properties schema, required *[]string) {
 			continue
 		}
 		s := schemaOf(field.Type, name)
+		// Without entries a match would mean everything.
+		matches := t == reflect.TypeFor[match]() || t == reflect.TypeFor[exemptionMatch]()
+		if field.Type.Kind() == reflect.Slice && (matches || field.Tag.Get("required") != "") {
+			s = nonEmpty(s)
+		}
+		maps.Copy(s, checked[t.Name()+"."+name])
 		if text := field.Tag.Get("doc"); text != "" {
 			s["description"] = text
 		} else if described[name] != "" {
