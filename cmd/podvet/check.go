@@ -25,7 +25,7 @@ import (
 type policyFlags struct{ file, profile string }
 
 func (f *policyFlags) register(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.file, "policy", "", "policy `FILE`, a document or a ConfigMap that holds one (default: the built-in policy)")
+	cmd.Flags().StringVar(&f.file, "policy", "", "policy `FILE`, a document or a ConfigMap that holds one, - for standard input (default: the built-in policy)")
 	_ = cmd.MarkFlagFilename("policy", "yaml", "yml")
 }
 

@@ -55,7 +55,7 @@ and which line of the policy says so. Namespace objects in the file give their n
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&policyFile, "policy", "", "with --for: policy `FILE` (default: the built-in policy)")
+	cmd.Flags().StringVar(&policyFile, "policy", "", "with --for: policy `FILE`, - for standard input (default: the built-in policy)")
 	cmd.Flags().StringVar(&object, "for", "", "`FILE` with an object, - for standard input")
 	_ = cmd.MarkFlagFilename("policy", "yaml", "yml")
 	_ = cmd.MarkFlagFilename("for", "yaml", "yml", "json")

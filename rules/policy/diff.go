@@ -102,25 +102,41 @@ func shared(list, other []string) []string {
 // pairScopes finds for each scope of next which one of old it was, -1 for none. Names tell; of those without one
 // what they mean, and else what they say.
 func pairScopes(old, next []scope) []int {
+	before, after := scopeKeys(old), scopeKeys(next)
 	pairs := slices.Repeat([]int{-1}, len(next))
-	pair := func(same func(was, now scope) bool) {
-		for j, now := range next {
-			for i := 0; i < len(old) && pairs[j] < 0; i++ {
-				if !slices.Contains(pairs, i) && same(old[i], now) {
-					pairs[j] = i
+	paired := make([]bool, len(old))
+	pair := func(same func(was, now scopeKey) bool) {
+		for j, now := range after {
+			for i := 0; i < len(before) && pairs[j] < 0; i++ {
+				if !paired[i] && same(before[i], now) {
+					pairs[j], paired[i] = i, true
 				}
 			}
 		}
 	}
-	unnamed := func(was, now scope) bool { return was.Name == "" && now.Name == "" }
-	sameMatch := func(was, now scope) bool { return was.Match.words() == now.Match.words() }
-	sameContent := func(was, now scope) bool { return was.settings.same(now.settings) }
-	pair(func(was, now scope) bool { return was.Name != "" && was.Name == now.Name })
-	pair(func(was, now scope) bool { return unnamed(was, now) && sameMatch(was, now) && sameContent(was, now) })
-	pair(func(was, now scope) bool { return unnamed(was, now) && sameMatch(was, now) })
-	pair(func(was, now scope) bool { return unnamed(was, now) && sameContent(was, now) })
-	pair(func(was, now scope) bool { return sameMatch(was, now) && sameContent(was, now) }) // another name
+	pair(func(was, now scopeKey) bool { return was.name != "" && was.name == now.name })
+	pair(func(was, now scopeKey) bool { return was == now })
+	pair(func(was, now scopeKey) bool { return was.name == now.name && was.match == now.match })
+	pair(func(was, now scopeKey) bool { return was.name == now.name && was.content == now.content })
+	pair(func(was, now scopeKey) bool { return was.match == now.match && was.content == now.content }) // another name
 	return pairs
+}
+
+// scopeKey is a scope in words.
+type scopeKey struct{ name, match, content string }
+
+func scopeKeys(scopes []scope) []scopeKey {
+	keys := make([]scopeKey, len(scopes))
+	for i, s := range scopes {
+		content := []any{s.keys()}
+		for _, rule := range rules.Catalogue() {
+			if entry, ok := s.Rules[rule.ID]; ok {
+				content = append(content, rule.ID, entry.Level, fixWritten(entry), paramsWritten(rule, entry))
+			}
+		}
+		keys[i] = scopeKey{s.Name, s.Match.words(), fmt.Sprintf("%q", content)}
+	}
+	return keys
 }
 
 // title is the scope's name, or else whom it is for.
@@ -129,22 +145,6 @@ func (s scope) title() string {
 		return s.Name
 	}
 	return "for " + s.Match.words()
-}
-
-// same tells whether two scopes say the same.
-func (s settings) same(other settings) bool {
-	for i, key := range s.keys() {
-		if key != other.keys()[i] {
-			return false
-		}
-	}
-	for _, rule := range rules.Catalogue() {
-		a, b := s.Rules[rule.ID], other.Rules[rule.ID]
-		if a.Level != b.Level || fixWritten(a) != fixWritten(b) || !reflect.DeepEqual(paramsWritten(rule, a), paramsWritten(rule, b)) {
-			return false
-		}
-	}
-	return true
 }
 
 // key is a key of the settings in words, "" where it is not set.

@@ -102,17 +102,17 @@ type writtenPolicy struct {
 }
 
 func (w writtenPolicy) text() string {
-	out := grouped(w.document, "\n") + "\n"
+	lines := []string{grouped(w.document, "\n")}
 	if len(w.scopes) > 0 {
-		out += "scopes:\n"
+		lines = append(lines, "scopes:")
 	}
 	for _, s := range w.scopes {
-		out += "- {" + grouped(s, ", ") + "}\n"
+		lines = append(lines, "- {"+grouped(s, ", ")+"}")
 	}
 	if len(w.exemptions) > 0 {
-		out += "exemptions:\n- " + strings.Join(w.exemptions, "\n- ") + "\n"
+		lines = append(lines, "exemptions:\n- "+strings.Join(w.exemptions, "\n- "))
 	}
-	return out
+	return strings.Join(lines, "\n")
 }
 
 // grouped writes the last entry of each key; what is of a rule, as in "RULE {..", goes under the key rules.
@@ -231,12 +231,12 @@ func rulesOtherwise(a, b *policy.Policy) string {
 func ruledAs(p *policy.Policy, s *rules.Subject, namespaceLabels map[string]string) string {
 	r := p.For(s, namespaceLabels)
 	result := rules.Vet(s, r.Plan)
-	text := fmt.Sprint(r.Mode, r.Workloads, r.Notes, r.Plan.Dry(), sorted(found(p, s, namespaceLabels)))
+	all := []any{r.Mode, r.Workloads, r.Notes, r.Plan.Dry(), sorted(found(p, s, namespaceLabels))}
 	for _, f := range result.Fixed {
-		text += " " + f.Rule.ID + "/" + f.Container
+		all = append(all, f.Rule.ID+"/"+f.Container)
 	}
 	for _, c := range result.Spec.Containers {
-		text += fmt.Sprint(" ", c.StartupProbe)
+		all = append(all, c.StartupProbe)
 	}
-	return text
+	return fmt.Sprint(all...)
 }
