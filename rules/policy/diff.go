@@ -72,14 +72,14 @@ func Diff(old, next *Policy) []Change {
 
 	d.where = "exemptions"
 	before, after := old.exemptionWords(), next.exemptionWords()
-	for _, words := range before {
-		if !slices.Contains(after, words) {
-			d.say("no longer: %s", words)
+	for _, e := range before {
+		if !slices.Contains(after, e) {
+			d.say("no longer: %s", e.words)
 		}
 	}
-	for _, words := range after {
-		if !slices.Contains(before, words) {
-			d.say("new: %s", words)
+	for _, e := range after {
+		if !slices.Contains(before, e) {
+			d.say("new: %s", e.words)
 		}
 	}
 	if !slices.Equal(shared(before, after), shared(after, before)) {
@@ -89,8 +89,8 @@ func Diff(old, next *Policy) []Change {
 }
 
 // shared is those of a list that another has too, each once.
-func shared(list, other []string) []string {
-	var both []string
+func shared(list, other []exemptionKey) []exemptionKey {
+	var both []exemptionKey
 	for _, one := range list {
 		if slices.Contains(other, one) && !slices.Contains(both, one) {
 			both = append(both, one)
@@ -358,9 +358,14 @@ func joinWords[T ~string](list []T) string {
 	return strings.Join(words, ", ")
 }
 
-// exemptionWords is each exemption in a sentence.
-func (p *Policy) exemptionWords() []string {
-	all := make([]string, 0, len(p.doc.Exemptions))
+// exemptionKey is an exemption in a sentence, and its reason, which may look like one with an owner there.
+type exemptionKey struct {
+	words  string
+	reason reasonText
+}
+
+func (p *Policy) exemptionWords() []exemptionKey {
+	all := make([]exemptionKey, 0, len(p.doc.Exemptions))
 	for _, e := range p.doc.Exemptions {
 		ids := asSet(e.Rules)
 		if slices.Contains(ids, "*") {
@@ -380,7 +385,7 @@ func (p *Policy) exemptionWords() []string {
 		if e.Owner != "" {
 			text += "; " + e.Owner
 		}
-		all = append(all, text+")")
+		all = append(all, exemptionKey{text + ")", e.Reason})
 	}
 	return all
 }

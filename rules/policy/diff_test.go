@@ -46,6 +46,8 @@ exemptions: [{rules: ["*"], reason: r}]`, ""},
 		{"another name", `scopes: [{match: {namespaces: [a]}, mode: warn}]`, `scopes: [{name: b, match: {namespaces: [a]}, mode: warn}]`, "scope b: was called for namespaces a"},
 		{"another order", `scopes: [{name: a, mode: warn}, {name: b, mode: audit}]`, `scopes: [{name: b, mode: audit}, {name: a, mode: warn}]`,
 			"scopes: another order: b, a; the last one that matches wins"},
+		{"an owner is no part of the reason", `exemptions: [{rules: [bare-pod], reason: r; o}]`, `exemptions: [{rules: [bare-pod], reason: r, owner: o}]`,
+			"exemptions: no longer: bare-pod for everything (r; o); exemptions: new: bare-pod for everything (r; o)"},
 		{"exemptions in another order", `exemptions: [{rules: [bare-pod], reason: r}, {rules: ["*"], reason: s}]`, `exemptions: [{rules: ["*"], reason: s}, {rules: [bare-pod], reason: r}]`,
 			"exemptions: another order: the first that holds gives the reason"},
 	} {
