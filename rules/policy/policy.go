@@ -242,6 +242,7 @@ func (d *decoder) read(text []byte) *document {
 		d.rules(s.Rules, join(path, "rules"), doc.Rules)
 		d.match(s.Match, join(path, "match"))
 		d.injected(s.InjectedContainers, join(path, "injectedContainers"))
+		d.oneLine(s.Name, join(path, "name"))
 		if first, twice := names[s.Name]; twice && s.Name != "" {
 			d.fail(d.nearest(join(path, "name")), join(path, "name"), "%s is the name of scopes[%d] too: give each scope a name of its own", s.Name, first)
 		}
@@ -250,6 +251,7 @@ func (d *decoder) read(text []byte) *document {
 	for i, e := range doc.Exemptions {
 		path := fmt.Sprintf("exemptions[%d]", i)
 		d.match(e.Match.match, join(path, "match"))
+		d.oneLine(e.Owner, join(path, "owner"))
 		d.required(path, "reason", e.Reason == "", "say why, for those who read it later")
 		d.required(path, "rules", len(e.Rules) == 0, `name the rules, or write ["*"] for all`)
 		for j, id := range e.Rules {
@@ -307,6 +309,13 @@ func (d *decoder) selector(s *metav1.LabelSelector, path string) {
 // failedBelow tells whether a mistake at a path or below it is named already.
 func (d *decoder) failedBelow(path string) bool {
 	return slices.ContainsFunc(d.errs, func(e Error) bool { return strings.HasPrefix(e.Path, path) })
+}
+
+// oneLine refuses what would be more than one line of a report or a log.
+func (d *decoder) oneLine(text, path string) {
+	if problem := controls(text); problem != "" {
+		d.fail(d.nearest(path), path, "%s", problem)
+	}
 }
 
 // injected refuses patterns, which the engine does not know there.

@@ -108,6 +108,8 @@ var mistakeCases = []struct {
 	{"exemption without reason", header + "exemptions:\n- rules: [bare-pod]\n", "p.yaml:4: exemptions[0].reason: is missing: say why, for those who read it later", false},
 	{"an empty reason", header + "exemptions:\n- rules: [bare-pod]\n  reason: \" \"\n", "p.yaml:5: exemptions[0].reason: is empty: say why, for those who read it later", false},
 	{"a reason of two lines", header + "exemptions:\n- rules: [bare-pod]\n  reason: \"a\\nb\"\n", "p.yaml:5: exemptions[0].reason: has a line break or a control character: write one line", false},
+	{"an owner of two lines", header + "exemptions:\n- rules: [bare-pod]\n  reason: r\n  owner: \"a\\nb\"\n", "p.yaml:6: exemptions[0].owner: has a line break or a control character: write one line", false},
+	{"a scope's name with an escape", header + "scopes:\n- name: \"a\\eb\"\n", "p.yaml:4: scopes[0].name: has a line break or a control character: write one line", false},
 	{"exemption without rules", header + "exemptions:\n- reason: r\n", `p.yaml:4: exemptions[0].rules: is missing: name the rules, or write ["*"] for all`, false},
 	{"no such rule in an exemption", header + "exemptions:\n- {rules: [bare-pod, no-readyness-probe], reason: r}\n", "p.yaml:4: exemptions[0].rules[1]: there is no such rule (did you mean no-readiness-probe?): podvet rules lists them", false},
 	{"a pattern of rules", header + "exemptions:\n- {rules: [\"probe-*\"], reason: r}\n", `p.yaml:4: exemptions[0].rules[0]: is "probe-*": write a rule's id, or "*" alone for all rules`, false},

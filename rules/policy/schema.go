@@ -72,11 +72,14 @@ const (
 	labelKey    = `^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`
 	labelValue  = `^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$`
 	portName    = `^([0-9]-?)*[a-z](-?[a-z0-9])*$`
+	noControls  = `^[^\x00-\x1f\x7f-\x9f]*$`
 	oneLineOnly = `^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$`
 )
 
 // checked is what the reader demands beyond the types, by type and field; of a type as a whole by its name.
 var checked = map[string]schema{
+	"scope.name":                  {"pattern": noControls},
+	"exemption.owner":             {"pattern": noControls},
 	"settings.injectedContainers": {"items": schema{"type": "string", "pattern": `^[^*]*$`}},
 
 	"LabelSelector.matchLabels":       {"propertyNames": schema{"pattern": labelKey}, "additionalProperties": schema{"type": "string", "pattern": labelValue}},

@@ -97,10 +97,15 @@ func (r ruleName) problem() string {
 type reasonText string
 
 func (r reasonText) problem() string {
-	switch {
-	case strings.TrimSpace(string(r)) == "":
+	if strings.TrimSpace(string(r)) == "" {
 		return "is empty: say why, for those who read it later"
-	case strings.ContainsFunc(string(r), unicode.IsControl):
+	}
+	return controls(string(r))
+}
+
+// controls is the problem with text of more than one line, "" for none.
+func controls(text string) string {
+	if strings.ContainsFunc(text, unicode.IsControl) {
 		return "has a line break or a control character: write one line"
 	}
 	return ""
