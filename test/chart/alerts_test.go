@@ -96,9 +96,10 @@ var stories = map[string]map[string]string{
 		`podvet_policy_expired_exemptions{instance="a"} 0x60 2x60`: "61-120",
 		`podvet_policy_expired_exemptions{instance="a"} 0x120`:     "",
 	},
-	"PodvetCertificateEnds": { // 48 h 30 after the start, and a week
-		`podvet_certificate_expiry_timestamp_seconds 174600x120`: "91-120",
-		`podvet_certificate_expiry_timestamp_seconds 604800x120`: "",
+	"PodvetCertificateEnds": { // 25 h after the start, of a month; 11 h of 14, of which it is in use for 3; a week
+		"podvet_certificate_expiry_timestamp_seconds 90000x120\npodvet_certificate_rotation_timestamp_seconds -2500000x120": "66-120",
+		"podvet_certificate_expiry_timestamp_seconds 39600x120\npodvet_certificate_rotation_timestamp_seconds -10800x120":   "",
+		"podvet_certificate_expiry_timestamp_seconds 604800x120\npodvet_certificate_rotation_timestamp_seconds 0x120":       "",
 	},
 }
 
