@@ -471,6 +471,13 @@ func TestConditions(t *testing.T) {
 func TestRolesNameTheirResources(t *testing.T) {
 	t.Parallel()
 	unnamed := map[string]string{"namespaces": "get list watch", "events": "create"}
+	readme, err := os.ReadFile(chartDir + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A reader of the README goes by its words.
+	words := map[string]string{"namespaces": "namespaces", "events": "Events", "configmaps": "the ConfigMap", "secrets": "the Secret",
+		"mutatingwebhookconfigurations validatingwebhookconfigurations": "its own MutatingWebhookConfiguration and ValidatingWebhookConfiguration"}
 	for name, values := range combinations {
 		for _, obj := range objects(t, helms[1].render(t, "vet", values)) {
 			if obj.GetKind() != "Role" && obj.GetKind() != "ClusterRole" {
@@ -485,6 +492,9 @@ func TestRolesNameTheirResources(t *testing.T) {
 				}
 				if len(r.ResourceNames) == 0 && unnamed[strings.Join(r.Resources, " ")] != strings.Join(r.Verbs, " ") {
 					t.Errorf("%s: %s %s grants %s", name, obj.GetKind(), obj.GetName(), data)
+				}
+				if right := strings.Join(r.Verbs, ", ") + " " + words[strings.Join(r.Resources, " ")]; !strings.Contains(string(readme), "| "+right) {
+					t.Errorf("%s: the README's table has no right to %s", name, right)
 				}
 				if strings.Contains(string(data), `"*"`) {
 					t.Errorf("%s: %s grants a star: %s", name, obj.GetName(), data)
