@@ -63,6 +63,7 @@ type Publisher struct {
 	mu       sync.Mutex
 	inForce  []*x509.Certificate
 	watchErr error // the last one
+	wrote    time.Time
 }
 
 // NewPublisher publishes in the configurations of a name. The error is about config.
@@ -150,6 +151,13 @@ func (p *Publisher) Publish(ctx context.Context, inForce ...*x509.Certificate) (
 	return p.publish(ctx)
 }
 
+// wroteAt is when a bundle was last written, or tried to, by our own clock.
+func (p *Publisher) wroteAt() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.wrote
+}
+
 // Published is what the API server has, as far as the watches tell.
 func (p *Publisher) Published() (Published, error) {
 	configurations, err := p.cached()
@@ -171,7 +179,11 @@ func (p *Publisher) publish(ctx context.Context) (Published, error) {
 		want := p.bundle(configurations)
 		for _, c := range configurations {
 			// On a conflict somebody else has written: what is there now is read again.
-			if err := p.apply(ctx, c, want); err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+			err := p.apply(ctx, c, want)
+			p.mu.Lock()
+			p.wrote = time.Now()
+			p.mu.Unlock()
+			if err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
 				return nil, fmt.Errorf("the CA bundle cannot be published: %w: allow podvet to patch %s %s", err, configurationResources[c.kind].Resource, p.name)
 			}
 		}

@@ -110,7 +110,10 @@ func (s *SelfManaged) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	publishing.Go(func() { s.publisher.Run(ctx) })
-	publishing.Go(func() { wait.UntilWithContext(ctx, s.keepSecret, secretInterval) })
+	said := ""
+	publishing.Go(func() {
+		wait.UntilWithContext(ctx, func(ctx context.Context) { s.keepSecret(ctx, &said) }, secretInterval)
+	})
 	s.dynamic.Authority = &gate{ctx: ctx, source: s, Authority: &authority.DynamicAuthority{
 		SecretNamespace: s.options.SecretNamespace,
 		SecretName:      s.options.SecretName,
@@ -126,12 +129,17 @@ func (s *SelfManaged) Run(ctx context.Context) error {
 
 // keepSecret makes the CA's Secret anew when someone has deleted it: the library may not, where the right to create is
 // bound to that name, and what is in use would end without a successor.
-func (s *SelfManaged) keepSecret(ctx context.Context) {
+func (s *SelfManaged) keepSecret(ctx context.Context, said *string) {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
+	trouble := ""
 	if _, err := s.storedCA(ctx); errors.Is(err, errNoSecret) {
-		s.options.Log.Error("the CA is not stored", "error", err)
+		trouble = err.Error()
 	}
+	if trouble != "" && trouble != *said {
+		s.options.Log.Error("the CA is not stored", "error", trouble)
+	}
+	*said = trouble
 }
 
 // GetCertificate is a leaf that is not expired and that the published bundles verified when it was made.
@@ -280,7 +288,11 @@ func (s *SelfManaged) sign(ctx context.Context, library cmtls.Authority, templat
 	s.signed[string(leaf.Raw)] = signing{ca, now}
 	if s.served == nil { // there is no older leaf to serve meanwhile
 		s.spread = published.changed().Add(hold + time.Second)
-		if s.spread.After(now.Add(hold)) { // the API server's clock is ahead
+		// The API server's clock may be another.
+		if wrote := s.publisher.wroteAt().Add(hold); wrote.After(s.spread) {
+			s.spread = wrote
+		}
+		if s.spread.After(now.Add(hold)) {
 			s.spread = now.Add(hold)
 		}
 	}

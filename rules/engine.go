@@ -57,11 +57,15 @@ func Judge(s *Subject, plan *Plan) []Finding {
 	return p.judge()
 }
 
+// maxRepaired is how many containers a pod that is repaired may have: each attempt judges all of it, and nobody writes
+// so many but to keep podvet busy.
+const maxRepaired = 100
+
 // Fix applies the plan's fixes, one rule after the other, to a copy. It returns what was fixed and the
 // repaired subject, s itself where nothing was. A fix that is on by default and would bring a finding
 // that the pod did not have is not applied.
 func Fix(s *Subject, plan *Plan) ([]Fixed, *Subject) {
-	if s.Mirror() {
+	if s.Mirror() || len(s.Containers) > maxRepaired {
 		return nil, s
 	}
 	p := Pass{Subject: s, plan: plan, quiet: true}
@@ -139,10 +143,18 @@ func (p *Pass) judge() []Finding {
 		p.step = &p.plan.checks[i]
 		p.each(p.step.rule, func() { p.step.run(p) })
 	}
+	if !slices.ContainsFunc(p.findings, func(f Finding) bool { return f.Rule.YieldsTo != "" }) {
+		return p.findings
+	}
+	type place struct{ rule, container string }
+	loudest := make(map[place]Level, len(p.findings))
+	for _, f := range p.findings {
+		at := place{f.Rule.ID, f.Container}
+		loudest[at] = max(loudest[at], f.Uncapped)
+	}
 	return slices.DeleteFunc(p.findings, func(f Finding) bool {
-		return f.Rule.YieldsTo != "" && slices.ContainsFunc(p.findings, func(g Finding) bool {
-			return g.Rule.ID == f.Rule.YieldsTo && g.Container == f.Container && g.Uncapped >= f.Uncapped
-		})
+		level, found := loudest[place{f.Rule.YieldsTo, f.Container}]
+		return found && level >= f.Uncapped
 	})
 }
 

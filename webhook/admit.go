@@ -24,6 +24,9 @@ const (
 // cut them (AS pkg/endpoints/filters/warning.go).
 const maxWarnings = 10
 
+// maxListed bounds how many findings a refusal and the audit log name.
+const maxListed = 100
+
 // verdict is what podvet makes of one object.
 type verdict struct {
 	judged   bool
@@ -173,9 +176,12 @@ func atLevel(findings []rules.Finding, level rules.Level) []rules.Finding {
 
 // denial lists every finding that refuses the object.
 func denial(findings []rules.Finding) string {
-	lines := make([]string, len(findings))
-	for i, f := range findings {
-		lines[i] = f.String()
+	lines := make([]string, 0, min(len(findings), maxListed)+1)
+	for _, f := range findings[:min(len(findings), maxListed)] {
+		lines = append(lines, f.String())
+	}
+	if more := len(findings) - maxListed; more > 0 {
+		lines = append(lines, fmt.Sprintf("podvet: %d more findings", more))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -220,9 +226,12 @@ func placeOf(f rules.Finding) string {
 }
 
 func joined[T any](list []T, text func(T) string) string {
-	words := make([]string, len(list))
-	for i := range list {
-		words[i] = text(list[i])
+	words := make([]string, 0, min(len(list), maxListed)+1)
+	for _, one := range list[:min(len(list), maxListed)] {
+		words = append(words, text(one))
+	}
+	if more := len(list) - maxListed; more > 0 {
+		words = append(words, fmt.Sprintf("%d more", more))
 	}
 	return strings.Join(words, ",")
 }

@@ -26,9 +26,11 @@ import (
 // object is 3 MiB, and an update carries two.
 const maxBody = 7 << 20
 
-// ordinaryBody is the longest body in bytes that is read without a look at the others, and maxHeld how many bytes longer
-// ones may hold together: callers who send much and stall must not fill the memory. Few pods are longer than that.
+// A body is read into firstBuffer bytes, whatever its length is said to be, and into more as it comes. Up to ordinaryBody,
+// which few pods are longer than, bodies share one maxHeld, and what goes beyond shares another: callers who stall must
+// not fill the memory, and those with long bodies not hold up the others.
 const (
+	firstBuffer  = 4 << 10
 	ordinaryBody = 64 << 10
 	maxHeld      = 32 << 20
 )
@@ -46,8 +48,9 @@ type Handler struct {
 	log      *slog.Logger
 	metrics  *metrics
 	policy   atomic.Pointer[policy.Policy]
-	slots    chan struct{} // nil: no limit
-	held     *semaphore.Weighted
+	slots    chan struct{}       // nil: no limit
+	ordinary *semaphore.Weighted // bytes of bodies up to ordinaryBody
+	long     *semaphore.Weighted // and of what goes beyond
 	draining atomic.Bool
 	cluster  *Cluster   // nil without one
 	loading  sync.Mutex // of policies: 1 MiB of one takes 100 MB for a moment, so one after the other
@@ -56,7 +59,7 @@ type Handler struct {
 // NewHandler judges by the given policy until SetPolicy gives another; nil for none yet. At most maxConcurrent reviews are
 // judged at once, 0 for no limit.
 func NewHandler(p *policy.Policy, maxConcurrent int, log *slog.Logger) *Handler {
-	h := &Handler{mux: http.NewServeMux(), log: log, metrics: newMetrics(), held: semaphore.NewWeighted(maxHeld)}
+	h := &Handler{mux: http.NewServeMux(), log: log, metrics: newMetrics(), ordinary: semaphore.NewWeighted(maxHeld), long: semaphore.NewWeighted(maxHeld)}
 	if maxConcurrent > 0 {
 		h.slots = make(chan struct{}, maxConcurrent)
 	}
@@ -138,7 +141,9 @@ func (h *Handler) endpoint(name string, admit func(context.Context, *request, *p
 		}
 		h.metrics.observe(name, req, v)
 		h.logBacklog(req, v)
-		leave() // a caller who does not read holds nobody up either
+		// A caller who does not read holds nobody up either, nor more than the answer.
+		req, body, v = nil, nil, verdict{}
+		leave()
 		release()
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
@@ -164,10 +169,10 @@ func (h *Handler) leave() {
 	}
 }
 
-// readBody reads all of the body. release, which is never nil, gives back what the body takes of maxHeld.
+// readBody reads all of the body. release, which is never nil, gives back what the body takes of the two.
 func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
-	held := int64(0)
-	release = sync.OnceFunc(func() { h.held.Release(held) })
+	var ordinary, long int64
+	release = sync.OnceFunc(func() { h.ordinary.Release(ordinary); h.long.Release(long) })
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return nil, release, &fault{http.StatusUnsupportedMediaType, fmt.Sprintf("Content-Type is %q: send application/json", r.Header.Get("Content-Type"))}
 	}
@@ -175,9 +180,7 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (body []byte,
 		return nil, release, tooLong()
 	}
 	limited := http.MaxBytesReader(w, r.Body, maxBody)
-	// The API server says how long its body is: one buffer of that size, as long as it is an ordinary one. One
-	// byte more lets the end be seen.
-	buffer := make([]byte, 0, min(max(r.ContentLength, 1023), ordinaryBody)+1)
+	buffer := make([]byte, 0, firstBuffer)
 	for {
 		n, err := limited.Read(buffer[len(buffer):cap(buffer)])
 		buffer = buffer[:len(buffer)+n]
@@ -192,13 +195,20 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (body []byte,
 		if len(buffer) < cap(buffer) {
 			continue
 		}
-		longer := min(2*cap(buffer), maxBody+1)
-		if more := int64(longer) - held; longer > ordinaryBody+1 {
-			if !h.held.TryAcquire(more) {
-				return nil, release, tooMany()
-			}
-			held += more
+		// One byte more than is said lets the end be seen.
+		longer := min(4*cap(buffer), maxBody+1)
+		if said := int(r.ContentLength) + 1; said > cap(buffer) {
+			longer = min(longer, said)
 		}
+		share, mine := h.ordinary, &ordinary
+		if longer > ordinaryBody+1 {
+			share, mine = h.long, &long
+		}
+		more := int64(longer) - *mine
+		if !share.TryAcquire(more) {
+			return nil, release, tooMany()
+		}
+		*mine += more
 		buffer = append(make([]byte, 0, longer), buffer...)
 	}
 }

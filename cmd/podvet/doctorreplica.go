@@ -32,6 +32,7 @@ type replica struct {
 	servedErr error
 	metrics   metricsPage
 	metricErr error
+	silent    bool // it did not answer in time, and is not asked again
 }
 
 // metricsPage is the text of /metrics.
@@ -63,7 +64,11 @@ func (m metricsPage) reviews() map[string]float64 {
 func (d *doctor) readMetrics(ctx context.Context, r *replica) {
 	name := fmt.Sprintf("http:%s:%d", r.Name, r.port("metrics", 8080))
 	url := d.client.CoreV1().RESTClient().Get().Resource("pods").Namespace(r.Namespace).Name(name).SubResource("proxy").Suffix("metrics").URL()
+	if r.silent {
+		return
+	}
 	r.metrics, r.metricErr = d.fetch(ctx, url.String())
+	r.silent = errors.Is(r.metricErr, context.DeadlineExceeded)
 	if hash, _ := r.metrics.policy(); r.metricErr == nil && hash == "" {
 		r.metricErr = errors.New("they name no policy")
 	}
@@ -76,6 +81,10 @@ func (d *doctor) unready(ctx context.Context, r *replica) string {
 	}
 	name := fmt.Sprintf("http:%s:%d", r.Name, r.port("health", 8081))
 	_, err := d.fetch(ctx, d.client.CoreV1().RESTClient().Get().Resource("pods").Namespace(r.Namespace).Name(name).SubResource("proxy").Suffix("readyz").URL().String())
+	if r.silent = errors.Is(err, context.DeadlineExceeded); r.silent {
+		r.metricErr = err
+		return "it does not answer the API server's proxy either"
+	}
 	if err == nil {
 		return ""
 	}
@@ -88,6 +97,8 @@ func (d *doctor) unready(ctx context.Context, r *replica) string {
 
 // fetch gets a page through the API server. Client-go's own way would lose the words of an error.
 func (d *doctor) fetch(ctx context.Context, url string) (metricsPage, error) {
+	ctx, stop := context.WithTimeout(ctx, dialLimit)
+	defer stop()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return "", err
