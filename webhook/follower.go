@@ -137,9 +137,10 @@ func (f *follower) follow(ctx context.Context) (next time.Time) {
 	if kept != nil && !f.unkept {
 		f.version = kept.Annotations[versionAnnotation]
 	}
-	if current != nil && keptRead && kept == nil && f.text != "" {
-		// Deleted meanwhile: a replica that starts now must judge as this one does.
-		if err := f.keep(ctx, f.text, f.version, nil); err != nil {
+	if current != nil && keptRead && f.text != "" && (kept == nil || f.unkept) {
+		// Deleted meanwhile, or never written: a replica that starts now must judge as this one does.
+		err := f.keep(ctx, f.text, f.version, kept)
+		if f.unkept = err != nil; f.unkept {
 			f.log.Warn("the last good policy cannot be kept: trying again", "configmap", f.lastGoodKey().String(), "error", err.Error())
 			defer func() { next = soonest(next, now.Add(retryDelay)) }()
 		}

@@ -181,6 +181,25 @@ func TestDeletedWhileBad(t *testing.T) {
 	}
 }
 
+// TestUnkeptIsKeptLater: a good policy that could not be kept is, although a bad one has followed.
+func TestUnkeptIsKeptLater(t *testing.T) {
+	const header = "apiVersion: podvet.dev/v1alpha1\nkind: Policy\n"
+	c, current, kept := followed(failing{})
+	kept.object = withPolicy(header, "1")
+	current.object = withPolicy(header+"mode: audit\n", "2")
+	c.follower.follow(t.Context())
+	current.object = withPolicy("profil: x", "3")
+	if next := c.follower.follow(t.Context()); next.IsZero() {
+		t.Error("it is not tried again")
+	}
+	notes := &noting{}
+	c.client = notes
+	c.follower.follow(t.Context())
+	if len(notes.applied) != 1 || notes.applied[0] != header+"mode: audit\n" {
+		t.Errorf("%q", notes.applied)
+	}
+}
+
 // TestUnkeptIsNotTakenBack: a good policy that could not be kept is still the last good one.
 func TestUnkeptIsNotTakenBack(t *testing.T) {
 	const header = "apiVersion: podvet.dev/v1alpha1\nkind: Policy\n"

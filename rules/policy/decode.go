@@ -56,6 +56,13 @@ const maxErrors = 100
 // needs no bound: the document's types end an alias to itself.)
 const maxAliased = 10_000
 
+// maxEntries and maxNodes bound a list and the whole document: a policy of 1 MiB could otherwise be half a million scopes,
+// which take more memory than a replica may.
+const (
+	maxEntries = 20_000
+	maxNodes   = 200_000
+)
+
 // decoder reads YAML into Go values by their JSON tags, strictly, and collects every mistake with its place.
 // (Strict decoders of YAML libraries stop at the first mistake, or know no paths.)
 type decoder struct {
@@ -68,6 +75,7 @@ type decoder struct {
 
 	inAlias  int  // aliases that what is read stands in
 	aliased  int  // nodes that were read in aliases
+	nodes    int  // that were read
 	tooLarge bool // said once
 	more     bool // than maxErrors
 }
@@ -144,6 +152,13 @@ func (d *decoder) decode(n *yaml.Node, path string, v reflect.Value) {
 	}
 	if d.inAlias > 0 {
 		d.aliased++
+	}
+	if d.nodes++; d.nodes > maxNodes {
+		if !d.tooLarge {
+			d.fail(n, path, "there are more than %d values in this policy: match more with fewer scopes and exemptions", maxNodes)
+		}
+		d.tooLarge = true
+		return
 	}
 	if d.aliased > maxAliased {
 		if !d.tooLarge {
@@ -303,6 +318,11 @@ func (d *decoder) list(n *yaml.Node, path string, v reflect.Value) {
 		if n.Tag != "!!null" || n.Kind != yaml.ScalarNode { // all entries may stand in comments
 			d.fail(n, path, "is %s: write a list", describe(n))
 		}
+		return
+	}
+	if len(n.Content) > maxEntries {
+		d.fail(n, path, "has %d entries, more than %d: match more with fewer", len(n.Content), maxEntries)
+		d.tooLarge = true
 		return
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -272,9 +273,14 @@ func (d *decoder) required(path, key string, missing bool, remedy string) {
 
 // match checks what the types cannot.
 func (d *decoder) match(m match, path string) {
-	for _, key := range []string{"", "namespaces", "namespaceSelector", "podSelector", "kinds", "containers", "images"} {
-		// Perhaps all of it stands in comments.
-		if n := d.at[join(path, key)]; n != nil && (n.Tag == "!!null" || n.Kind == yaml.SequenceNode && len(n.Content) == 0) {
+	for _, key := range []string{"", "namespaces", "namespaceSelector", "namespaceSelector.matchLabels", "namespaceSelector.matchExpressions",
+		"podSelector", "podSelector.matchLabels", "podSelector.matchExpressions", "kinds", "containers", "images"} {
+		n := d.at[join(path, key)]
+		if n != nil && n.Kind == yaml.AliasNode {
+			n = n.Alias
+		}
+		// Perhaps all of it stands in comments. {} for a whole match or selector is a way to say everything.
+		if n != nil && (n.Tag == "!!null" || len(n.Content) == 0 && (n.Kind == yaml.SequenceNode || strings.HasSuffix(key, ".matchLabels"))) {
 			d.fail(n, join(path, key), "is empty, which would mean everything: remove the key, or write what is meant")
 		}
 	}
@@ -287,13 +293,11 @@ func (d *decoder) selector(s *metav1.LabelSelector, path string) {
 	if s == nil {
 		return
 	}
-	check := func(at string, one metav1.LabelSelector) {
-		if _, err := metav1.LabelSelectorAsSelector(&one); err != nil && !d.failedBelow(at) {
+	for _, key := range slices.Sorted(maps.Keys(s.MatchLabels)) {
+		at := join(path, "matchLabels."+key)
+		if _, err := metav1.LabelSelectorAsSelector(&metav1.LabelSelector{MatchLabels: map[string]string{key: s.MatchLabels[key]}}); err != nil && !d.failedAt(at) {
 			d.fail(d.nearest(at), at, "is no label selector: %s", oneLine(err.Error()))
 		}
-	}
-	for key, value := range s.MatchLabels {
-		check(join(path, "matchLabels."+key), metav1.LabelSelector{MatchLabels: map[string]string{key: value}})
 	}
 	operators := []string{string(metav1.LabelSelectorOpIn), string(metav1.LabelSelectorOpNotIn), string(metav1.LabelSelectorOpExists), string(metav1.LabelSelectorOpDoesNotExist)}
 	for i, e := range s.MatchExpressions {
@@ -302,7 +306,9 @@ func (d *decoder) selector(s *metav1.LabelSelector, path string) {
 			d.fail(d.nearest(operator), operator, "is %q: write %s%s", string(e.Operator), orList(operators), DidYouMean(string(e.Operator), operators))
 			continue
 		}
-		check(at, metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{e}})
+		if _, err := metav1.LabelSelectorAsSelector(&metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{e}}); err != nil && !d.failedBelow(at) {
+			d.fail(d.nearest(at), at, "is no label selector: %s", oneLine(err.Error()))
+		}
 	}
 }
 

@@ -82,7 +82,8 @@ var checked = map[string]schema{
 	"exemption.owner":             {"pattern": noControls},
 	"settings.injectedContainers": {"items": schema{"type": "string", "pattern": `^[^*]*$`}},
 
-	"LabelSelector.matchLabels":       {"propertyNames": schema{"pattern": labelKey}, "additionalProperties": schema{"type": "string", "pattern": labelValue}},
+	"LabelSelector.matchExpressions":  {"type": "array", "minItems": 1},
+	"LabelSelector.matchLabels":       {"type": "object", "minProperties": 1, "propertyNames": schema{"pattern": labelKey}, "additionalProperties": schema{"type": "string", "pattern": labelValue}},
 	"LabelSelectorRequirement.key":    {"pattern": labelKey},
 	"LabelSelectorRequirement.values": {"items": schema{"type": "string", "pattern": labelValue}},
 	"LabelSelectorRequirement": {"required": []string{"key", "operator"}, "oneOf": []schema{

@@ -397,6 +397,28 @@ func TestSelectorMistakes(t *testing.T) {
 	}
 }
 
+// TestLabelsThatBeginAlike: one mistake hides no other.
+func TestLabelsThatBeginAlike(t *testing.T) {
+	for range 8 {
+		if got := mistakes(t, header+`scopes: [{match: {podSelector: {matchLabels: {app: "b c", app.kubernetes.io/name: "b c", app2: "b c"}}}}]`); len(got) != 3 {
+			t.Fatalf("%q", got)
+		}
+	}
+}
+
+// TestManyNodes: what no list is too long for is still bounded.
+func TestManyNodes(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("scopes:\n")
+	for range 3000 {
+		text.WriteString("- match: {namespaces: [" + strings.Repeat("a,", 70) + "]}\n")
+	}
+	got := mistakes(t, header+text.String())
+	if len(got) != 1 || !strings.Contains(got[0], "there are more than 200000 values in this policy") {
+		t.Errorf("%q", got)
+	}
+}
+
 // TestOperatorsKinds: what an operator calls its own is no typing mistake.
 func TestOperatorsKinds(t *testing.T) {
 	if got := mistakes(t, header+"scopes: [{match: {kinds: [TFJob, MXJob, FlinkDeployment, Node, DaemonJob, CloneSet, Workflow]}}]"); got != nil {
