@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -378,6 +379,26 @@ func TestDoctorFaults(t *testing.T) {
 		setReady(t, ns, "podvet-0", "True")
 		setReady(t, ns, "podvet-1", "True")
 		awaitFinding(t, "service", "ok", "2 ready endpoints")
+	})
+
+	t.Run("silent replica", func(t *testing.T) {
+		if err := replicas[1].cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		found, _ := doctor(t, api.Kubeconfig, "--direct")
+		if took := time.Since(start); took > 25*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		if err := replicas[1].cmd.Process.Signal(syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		// What the other one says is known all the same.
+		if !found.has("replicas", "unknown", "the metrics of pod podvet-1 cannot be read") || !found.has("names", "unknown", "pod podvet-1") ||
+			!found.has("ca-bundle", "ok", "") || !found.has("expiry", "ok", "") || !found.has("failure-policy", "ok", "") {
+			t.Errorf("%s", found)
+		}
+		awaitFinding(t, "replicas", "ok", "")
 	})
 
 	t.Run("failure policy", func(t *testing.T) {
