@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/podvet/podvet/rules"
 	"github.com/podvet/podvet/rules/policy"
@@ -213,6 +215,28 @@ func TestLongNamesCostNoAdvice(t *testing.T) {
 					t.Errorf("%s: %s", file, line)
 				}
 			}
+		}
+	}
+}
+
+// TestManyContainers: a pod of more containers than anybody runs is judged and not repaired, for each attempt to repair
+// judges all of it.
+func TestManyContainers(t *testing.T) {
+	plan := rules.ProfilePlan(rules.Recommended)
+	probe := corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(80)}}}
+	for n, repaired := range map[int]bool{100: true, 101: false} {
+		pod := &corev1.Pod{}
+		for i := range n {
+			pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "c" + strconv.Itoa(i), Image: "i",
+				Ports: []corev1.ContainerPort{{ContainerPort: 80}}, LivenessProbe: probe.DeepCopy(), ReadinessProbe: probe.DeepCopy()})
+		}
+		rules.Default(pod)
+		s, _ := rules.SubjectOf(pod)
+		if fixed, _ := rules.Fix(s, plan); len(fixed) > 0 != repaired {
+			t.Errorf("%d containers: %d fixes", n, len(fixed))
+		}
+		if findings := rules.Judge(s, plan); len(findings) < n {
+			t.Errorf("%d containers: %d findings", n, len(findings))
 		}
 	}
 }

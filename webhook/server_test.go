@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -212,6 +213,69 @@ func TestStalledLongBodies(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("long bodies are still refused")
 		}
+	}
+}
+
+// blocking is a body that does not come, or a caller who reads no answer, until it is closed.
+type blocking struct {
+	http.ResponseWriter
+	started *sync.WaitGroup
+	until   chan struct{}
+}
+
+func (b blocking) wait() {
+	b.started.Done()
+	<-b.until
+}
+
+func (b blocking) Read([]byte) (int, error)  { b.wait(); return 0, io.ErrUnexpectedEOF }
+func (b blocking) Write([]byte) (int, error) { b.wait(); return 0, io.ErrClosedPipe }
+
+// TestStalledCallersHoldLittle: neither the length that a caller announces takes memory, nor a request whose answer
+// nobody reads.
+func TestStalledCallersHoldLittle(t *testing.T) {
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	long := append(reviewOf(t, badPod), bytes.Repeat([]byte(" "), 6<<20)...)
+	for name, c := range map[string]struct {
+		callers int
+		length  int64
+		body    func(blocking) io.Reader
+	}{
+		"announce much": {1000, ordinaryBody, func(b blocking) io.Reader { return b }},
+		"read nothing":  {20, int64(len(long)), func(blocking) io.Reader { return bytes.NewReader(long) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := NewHandler(policy.Default(), 0, slog.New(slog.DiscardHandler))
+			b := blocking{httptest.NewRecorder(), &sync.WaitGroup{}, make(chan struct{})}
+			var ended sync.WaitGroup
+			before := heap()
+			for range c.callers {
+				b.started.Add(1)
+				r := httptest.NewRequest(http.MethodPost, "/validate", c.body(b))
+				r.ContentLength = c.length
+				r.Header.Set("Content-Type", "application/json")
+				w := b
+				w.ResponseWriter = httptest.NewRecorder()
+				ended.Go(func() { h.ServeHTTP(w, r) })
+				if c.length > ordinaryBody {
+					b.started.Wait() // one after the other: together they have no room
+				}
+			}
+			b.started.Wait()
+			if used := heap() - before; used > 24<<20 {
+				t.Errorf("%d MB are held", used>>20)
+			} else {
+				t.Logf("%d MB are held", used>>20)
+			}
+			b.started.Add(1000) // for what is written when they are told to go
+			close(b.until)
+			ended.Wait()
+		})
 	}
 }
 

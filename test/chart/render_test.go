@@ -26,6 +26,7 @@ var combinations = map[string]string{
 	"cert-manager": `certificates: {mode: certManager}`,
 	"own-issuer":   `certificates: {mode: certManager, certManager: {namespace: pki, issuerRef: {kind: ClusterIssuer, name: corporate}}}`,
 	"own-secret":   `certificates: {mode: existingSecret, existingSecret: {name: webhook-tls}}`,
+	"own-checked":  `certificates: {mode: existingSecret, existingSecret: {name: webhook-tls, checkBundle: true}}`,
 	"host-network": `{hostNetwork: true, ports: {webhook: 10250, metrics: 18080, health: 18081}}`,
 	"one-replica":  `{replicas: 1, podDisruptionBudget: {enabled: false}, topologySpreadConstraints: []}`,
 	"fail":         `webhooks: {mutate: {failurePolicy: Fail}, validate: {failurePolicy: Fail}, validateWorkloads: {failurePolicy: Fail}, timeoutSeconds: 10, reinvocationPolicy: Never}`,
