@@ -142,7 +142,7 @@ func (h *Handler) endpoint(name string, admit func(context.Context, *request, *p
 		h.metrics.observe(name, req, v)
 		h.logBacklog(req, v)
 		// A caller who does not read holds nobody up either, nor more than the answer.
-		req, v = nil, verdict{}
+		req = nil
 		leave()
 		release()
 		w.Header().Set("Content-Type", "application/json")
