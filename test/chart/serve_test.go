@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -25,6 +24,7 @@ import (
 
 	"github.com/podvet/podvet/certs"
 	"github.com/podvet/podvet/test/cluster"
+	"github.com/podvet/podvet/test/e2e"
 )
 
 // The API server records what podvet's ServiceAccounts ask of it.
@@ -225,12 +225,11 @@ func (s *server) review(t *testing.T, ns string) {
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := e2e.FreePort(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 // kubeconfigFor is for a ServiceAccount.

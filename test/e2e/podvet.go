@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"text/template"
 	"time"
@@ -78,7 +80,7 @@ const startLimit = 2 * time.Minute
 func serve(ctx context.Context, binary, dir string, env []string, args ...string) (*Podvet, error) {
 	var ports [3]string // of reviews, metrics, health
 	for i := range ports {
-		port, err := freePort(ctx)
+		port, err := FreePort(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -123,13 +125,23 @@ func (p *Podvet) Stop() error {
 	return p.cmd.Wait()
 }
 
-func freePort(ctx context.Context) (int, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+var takenPorts sync.Map
+
+// FreePort is a port that nobody listens on. Those that the system gives it also gives to outgoing connections, before
+// whoever asked for one comes to listen on it: so it is below these (Linux: 32768), and given once.
+func FreePort(ctx context.Context) (int, error) {
+	var err error
+	for range 100 {
+		port := 10_000 + rand.IntN(20_000)
+		if _, taken := takenPorts.LoadOrStore(port, true); taken {
+			continue
+		}
+		var listener net.Listener
+		if listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return port, listener.Close()
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
+	return 0, fmt.Errorf("no free port: %w", err)
 }
 
 // Registration is a pair of webhook configurations.
