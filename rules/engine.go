@@ -20,7 +20,7 @@ type Result struct {
 
 // Fixable tells whether the finding's rule, its fix on or off, would end it.
 func (r Result) Fixable(f Finding) bool {
-	if !f.Rule.hasFix {
+	if !f.Rule.hasFix || len(r.subject.Containers) > maxRepaired {
 		return false
 	}
 	check, fix := f.Rule.bind(r.plan.params[f.Rule.index])

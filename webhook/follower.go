@@ -117,7 +117,9 @@ func (f *follower) follow(ctx context.Context) (next time.Time) {
 		if keptRead {
 			err = f.keep(ctx, text, current.ResourceVersion, kept)
 		}
-		if f.unkept = err != nil; f.unkept {
+		// Until what was written is read, the older one that is kept must not be taken for the last good one.
+		f.unkept = err != nil || kept != nil && lastGood != text && !isNewer(kept, current.ResourceVersion)
+		if err != nil {
 			f.log.Warn("the last good policy cannot be kept: trying again", "configmap", f.lastGoodKey().String(), "error", err.Error())
 			next = now.Add(retryDelay)
 		}
@@ -140,7 +142,8 @@ func (f *follower) follow(ctx context.Context) (next time.Time) {
 	if current != nil && keptRead && f.text != "" && (kept == nil || f.unkept) {
 		// Deleted meanwhile, or never written: a replica that starts now must judge as this one does.
 		err := f.keep(ctx, f.text, f.version, kept)
-		if f.unkept = err != nil; f.unkept {
+		f.unkept = err != nil || kept != nil && lastGood != f.text && !isNewer(kept, f.version)
+		if err != nil {
 			f.log.Warn("the last good policy cannot be kept: trying again", "configmap", f.lastGoodKey().String(), "error", err.Error())
 			defer func() { next = soonest(next, now.Add(retryDelay)) }()
 		}

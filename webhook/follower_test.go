@@ -192,11 +192,21 @@ func TestUnkeptIsKeptLater(t *testing.T) {
 	if next := c.follower.follow(t.Context()); next.IsZero() {
 		t.Error("it is not tried again")
 	}
+	good := c.handler.policy.Load().Hash
 	notes := &noting{}
 	c.client = notes
 	c.follower.follow(t.Context())
 	if len(notes.applied) != 1 || notes.applied[0] != header+"mode: audit\n" {
 		t.Errorf("%q", notes.applied)
+	}
+	// Also before the watch shows what was written.
+	if got := c.handler.policy.Load().Hash; got != good {
+		t.Errorf("%s is in force, the last good one is %s", got, good)
+	}
+	kept.object = withPolicy(header+"mode: audit\n", "4")
+	c.follower.follow(t.Context())
+	if got := c.handler.policy.Load().Hash; got != good || len(notes.applied) != 1 || c.follower.unkept {
+		t.Errorf("%s is in force, the last good one is %s: %q", got, good, notes.applied)
 	}
 }
 

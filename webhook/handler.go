@@ -248,9 +248,12 @@ func (h *Handler) logBacklog(r *request, v verdict) {
 	if len(v.findings) == 0 || r.DryRun || v.subject.Template || v.mode != policy.ModeAudit && v.mode != policy.ModeWarn {
 		return
 	}
-	list := make([]string, len(v.findings))
-	for i, f := range v.findings {
-		list[i] = f.Uncapped.String() + " " + placeOf(f)
+	list := make([]string, 0, min(len(v.findings), maxListed)+1)
+	for _, f := range v.findings[:min(len(v.findings), maxListed)] {
+		list = append(list, f.Uncapped.String()+" "+placeOf(f))
+	}
+	if more := len(v.findings) - maxListed; more > 0 {
+		list = append(list, fmt.Sprintf("%d more", more))
 	}
 	h.log.Info("findings", "namespace", r.Namespace, "name", r.Name, "kind", v.subject.OwnerKind, "mode", v.mode, "findings", list)
 }

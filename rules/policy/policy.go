@@ -280,8 +280,8 @@ func (d *decoder) match(m match, path string) {
 			n = n.Alias
 		}
 		// Perhaps all of it stands in comments. {} for a whole match or selector is a way to say everything.
-		if n != nil && (n.Tag == "!!null" || len(n.Content) == 0 && (n.Kind == yaml.SequenceNode || strings.HasSuffix(key, ".matchLabels"))) {
-			d.fail(n, join(path, key), "is empty, which would mean everything: remove the key, or write what is meant")
+		if n != nil && (n.Tag == "!!null" || len(n.Content) == 0 && (n.Kind == yaml.SequenceNode || n.Kind == yaml.MappingNode && strings.HasSuffix(key, ".matchLabels"))) {
+			d.fail(n, join(path, key), "is empty, which asks for nothing: remove the key, or write what is meant")
 		}
 	}
 	d.selector(m.NamespaceSelector, join(path, "namespaceSelector"))
