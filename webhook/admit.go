@@ -24,7 +24,7 @@ const (
 // cut them (AS pkg/endpoints/filters/warning.go).
 const maxWarnings = 10
 
-// maxListed bounds how many findings a refusal and the audit log name.
+// maxListed bounds how many findings a refusal, the audit log and the log name.
 const maxListed = 100
 
 // verdict is what podvet makes of one object.
@@ -176,14 +176,7 @@ func atLevel(findings []rules.Finding, level rules.Level) []rules.Finding {
 
 // denial lists every finding that refuses the object.
 func denial(findings []rules.Finding) string {
-	lines := make([]string, 0, min(len(findings), maxListed)+1)
-	for _, f := range findings[:min(len(findings), maxListed)] {
-		lines = append(lines, f.String())
-	}
-	if more := len(findings) - maxListed; more > 0 {
-		lines = append(lines, fmt.Sprintf("podvet: %d more findings", more))
-	}
-	return strings.Join(lines, "\n")
+	return strings.Join(listed(findings, rules.Finding.String, "podvet: %d more findings"), "\n")
 }
 
 func warnings(v verdict) []string {
@@ -203,12 +196,12 @@ func audit(p *policy.Policy, v verdict) map[string]string {
 	if len(v.findings) > 0 {
 		findings := slices.Clone(v.findings)
 		slices.SortStableFunc(findings, func(a, b rules.Finding) int { return int(b.Level) - int(a.Level) })
-		notes[auditFindings] = joined(findings, func(f rules.Finding) string {
+		notes[auditFindings] = strings.Join(listed(findings, func(f rules.Finding) string {
 			return f.Level.String() + " " + placeOf(f)
-		})
+		}, "%d more"), ",")
 	}
 	if len(v.fixed) > 0 {
-		notes[auditFixed] = joined(v.fixed, rules.Fixed.String)
+		notes[auditFixed] = strings.Join(listed(v.fixed, rules.Fixed.String, "%d more"), ",")
 		if !v.applied {
 			notes[auditFixed] = "would fix " + notes[auditFixed]
 		}
@@ -225,13 +218,14 @@ func placeOf(f rules.Finding) string {
 	return place
 }
 
-func joined[T any](list []T, text func(T) string) string {
+// listed is the first maxListed of a list in words, and how many more there are.
+func listed[T any](list []T, text func(T) string, more string) []string {
 	words := make([]string, 0, min(len(list), maxListed)+1)
 	for _, one := range list[:min(len(list), maxListed)] {
 		words = append(words, text(one))
 	}
-	if more := len(list) - maxListed; more > 0 {
-		words = append(words, fmt.Sprintf("%d more", more))
+	if rest := len(list) - maxListed; rest > 0 {
+		words = append(words, fmt.Sprintf(more, rest))
 	}
-	return strings.Join(words, ",")
+	return words
 }

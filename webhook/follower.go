@@ -115,21 +115,16 @@ func (f *follower) follow(ctx context.Context) (next time.Time) {
 		f.handler.metrics.bad.Set(0)
 		err = f.lastGood.notRead()
 		if keptRead {
-			err = f.keep(ctx, text, current.ResourceVersion, kept)
+			err = f.keep(ctx, text, f.version, kept)
 		}
-		// Until what was written is read, the older one that is kept must not be taken for the last good one.
-		f.unkept = err != nil || kept != nil && lastGood != text && !isNewer(kept, current.ResourceVersion)
-		if err != nil {
-			f.log.Warn("the last good policy cannot be kept: trying again", "configmap", f.lastGoodKey().String(), "error", err.Error())
-			next = now.Add(retryDelay)
-		}
-		return soonest(next, p.Until)
+		return soonest(f.noteKept(err, text, kept, now), p.Until)
 	}
 	if policyRead {
-		f.handler.metrics.bad.Set(0)
-		if _, bad := errors.AsType[policy.Errors](problem); bad {
-			f.handler.metrics.bad.Set(1)
+		bad := 0.0
+		if _, mistakes := errors.AsType[policy.Errors](problem); mistakes {
+			bad = 1
 		}
+		f.handler.metrics.bad.Set(bad)
 		instead := "the last good one stays in force"
 		if lastGood == "" && f.text == "" {
 			instead = "there never was a good one, the built-in one is in force and only warns"
@@ -141,18 +136,30 @@ func (f *follower) follow(ctx context.Context) (next time.Time) {
 	}
 	if current != nil && keptRead && f.text != "" && (kept == nil || f.unkept) {
 		// Deleted meanwhile, or never written: a replica that starts now must judge as this one does.
-		err := f.keep(ctx, f.text, f.version, kept)
-		f.unkept = err != nil || kept != nil && lastGood != f.text && !isNewer(kept, f.version)
-		if err != nil {
-			f.log.Warn("the last good policy cannot be kept: trying again", "configmap", f.lastGoodKey().String(), "error", err.Error())
-			defer func() { next = soonest(next, now.Add(retryDelay)) }()
-		}
+		next = f.noteKept(f.keep(ctx, f.text, f.version, kept), f.text, kept, now)
 	}
 	p, until := f.fallBack(lastGood, policyRead && keptRead, current != nil && strings.TrimSpace(text) != "", now)
 	if p == nil {
-		return time.Time{} // not ready: what was not read yet will poke
+		return next // not ready: what was not read yet will poke
 	}
-	return until
+	return soonest(next, until)
+}
+
+// noteKept notes whether a policy of the current version is kept, after an attempt that ended with err. It returns when to
+// try again, zero where that is not needed.
+func (f *follower) noteKept(err error, text string, kept *corev1.ConfigMap, now time.Time) time.Time {
+	// Until what was written is read, the older one that is kept must not be taken for the last good one.
+	f.unkept = err != nil || kept != nil && !holds(kept, text, f.version)
+	if err == nil {
+		return time.Time{}
+	}
+	f.log.Warn("the last good policy cannot be kept: trying again", "configmap", f.lastGoodKey().String(), "error", err.Error())
+	return now.Add(retryDelay)
+}
+
+// holds tells whether the last good policy is a text of a version of the ConfigMap, or a newer one.
+func holds(kept *corev1.ConfigMap, text, version string) bool {
+	return kept.Data[policy.Key] == text || isNewer(kept, version)
 }
 
 // fallBack puts the last good policy in force: the kept one, else the one that this replica has from the ConfigMap
@@ -273,7 +280,7 @@ func (f *follower) inForce(p *policy.Policy, text, source string, now time.Time)
 
 // keep copies a good policy into the ConfigMap of the last good one, unless that holds it or a newer one.
 func (f *follower) keep(ctx context.Context, text, version string, kept *corev1.ConfigMap) error {
-	if kept != nil && (kept.Data[policy.Key] == text || isNewer(kept, version)) {
+	if kept != nil && holds(kept, text, version) {
 		return nil
 	}
 	ctx, stop := context.WithTimeout(ctx, keepTimeout)

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/podvet/podvet/rules"
 	"github.com/podvet/podvet/rules/policy"
 )
 
@@ -248,13 +249,7 @@ func (h *Handler) logBacklog(r *request, v verdict) {
 	if len(v.findings) == 0 || r.DryRun || v.subject.Template || v.mode != policy.ModeAudit && v.mode != policy.ModeWarn {
 		return
 	}
-	list := make([]string, 0, min(len(v.findings), maxListed)+1)
-	for _, f := range v.findings[:min(len(v.findings), maxListed)] {
-		list = append(list, f.Uncapped.String()+" "+placeOf(f))
-	}
-	if more := len(v.findings) - maxListed; more > 0 {
-		list = append(list, fmt.Sprintf("%d more", more))
-	}
+	list := listed(v.findings, func(f rules.Finding) string { return f.Uncapped.String() + " " + placeOf(f) }, "%d more")
 	h.log.Info("findings", "namespace", r.Namespace, "name", r.Name, "kind", v.subject.OwnerKind, "mode", v.mode, "findings", list)
 }
 
