@@ -26,7 +26,7 @@ func Advice(file string, text []byte, now time.Time, namespaces map[string]map[s
 		return nil // first the mistakes
 	}
 	d.unknown = nil
-	a := adviser{d, doc, namespaces, 0}
+	a := adviser{d, doc, namespaces, slices.Sorted(maps.Keys(namespaces)), 0}
 	a.levels()
 	for i, e := range doc.Exemptions {
 		path := fmt.Sprintf("exemptions[%d]", i)
@@ -49,7 +49,8 @@ type adviser struct {
 	*decoder
 	doc        *document
 	namespaces map[string]map[string]string
-	compared   int // names, by mistyped
+	names      []string // of the namespaces
+	compared   int      // names, by mistyped
 }
 
 func (a *adviser) advise(path, format string, args ...any) {
@@ -118,7 +119,7 @@ func (a *adviser) nowhere(m match, path string) {
 			return
 		}
 	}
-	key, meant := "namespaces", joinWords(m.Namespaces)
+	key, meant := "namespaces", strings.Join(texts(m.Namespaces), ", ")
 	switch {
 	case selector != nil && meant == "":
 		key, meant = "namespaceSelector", selector.String()
@@ -139,7 +140,7 @@ func (a *adviser) mistyped(names []pattern, path string) {
 			continue
 		}
 		a.compared++
-		if meant := DidYouMean(string(name), slices.Sorted(maps.Keys(a.namespaces))); meant != "" {
+		if meant := DidYouMean(string(name), a.names); meant != "" {
 			a.advise(fmt.Sprintf("%s[%d]", path, i), "this cluster has no namespace %s%s", name, meant)
 		}
 	}

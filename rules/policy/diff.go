@@ -337,10 +337,7 @@ func (m match) words() string {
 
 // asSet is a list of which only matters what is in it.
 func asSet[T ~string](list []T) []string {
-	words := make([]string, len(list))
-	for i, word := range list {
-		words[i] = string(word)
-	}
+	words := texts(list)
 	slices.Sort(words)
 	return slices.Compact(words)
 }
@@ -350,12 +347,12 @@ func matchesAll(s *metav1.LabelSelector) bool {
 	return s == nil || len(s.MatchLabels) == 0 && len(s.MatchExpressions) == 0
 }
 
-func joinWords[T ~string](list []T) string {
+func texts[T ~string](list []T) []string {
 	words := make([]string, len(list))
 	for i, word := range list {
 		words[i] = string(word)
 	}
-	return strings.Join(words, ", ")
+	return words
 }
 
 // exemptionKey is an exemption in a sentence, and its reason, which may look like one with an owner there.

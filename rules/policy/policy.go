@@ -243,7 +243,7 @@ func (d *decoder) read(text []byte) *document {
 		d.rules(s.Rules, join(path, "rules"), doc.Rules)
 		d.match(s.Match, join(path, "match"))
 		d.injected(s.InjectedContainers, join(path, "injectedContainers"))
-		d.oneLine(s.Name, join(path, "name"))
+		d.noControls(s.Name, join(path, "name"))
 		if first, twice := names[s.Name]; twice && s.Name != "" {
 			d.fail(d.nearest(join(path, "name")), join(path, "name"), "%s is the name of scopes[%d] too: give each scope a name of its own", s.Name, first)
 		}
@@ -252,7 +252,7 @@ func (d *decoder) read(text []byte) *document {
 	for i, e := range doc.Exemptions {
 		path := fmt.Sprintf("exemptions[%d]", i)
 		d.match(e.Match.match, join(path, "match"))
-		d.oneLine(e.Owner, join(path, "owner"))
+		d.noControls(e.Owner, join(path, "owner"))
 		d.required(path, "reason", e.Reason == "", "say why, for those who read it later")
 		d.required(path, "rules", len(e.Rules) == 0, `name the rules, or write ["*"] for all`)
 		for j, id := range e.Rules {
@@ -288,6 +288,8 @@ func (d *decoder) match(m match, path string) {
 	d.selector(m.PodSelector, join(path, "podSelector"))
 }
 
+var selectorOperators = []string{string(metav1.LabelSelectorOpIn), string(metav1.LabelSelectorOpNotIn), string(metav1.LabelSelectorOpExists), string(metav1.LabelSelectorOpDoesNotExist)}
+
 // selector names each mistake of a label selector; one by one, as the library tells of the first only.
 func (d *decoder) selector(s *metav1.LabelSelector, path string) {
 	if s == nil {
@@ -299,11 +301,10 @@ func (d *decoder) selector(s *metav1.LabelSelector, path string) {
 			d.fail(d.nearest(at), at, "is no label selector: %s", oneLine(err.Error()))
 		}
 	}
-	operators := []string{string(metav1.LabelSelectorOpIn), string(metav1.LabelSelectorOpNotIn), string(metav1.LabelSelectorOpExists), string(metav1.LabelSelectorOpDoesNotExist)}
 	for i, e := range s.MatchExpressions {
 		at := fmt.Sprintf("%s.matchExpressions[%d]", path, i)
-		if operator := join(at, "operator"); !slices.Contains(operators, string(e.Operator)) && !d.failedBelow(operator) {
-			d.fail(d.nearest(operator), operator, "is %q: write %s%s", string(e.Operator), orList(operators), DidYouMean(string(e.Operator), operators))
+		if operator := join(at, "operator"); !slices.Contains(selectorOperators, string(e.Operator)) && !d.failedBelow(operator) {
+			d.fail(d.nearest(operator), operator, "is %q: write %s%s", string(e.Operator), orList(selectorOperators), DidYouMean(string(e.Operator), selectorOperators))
 			continue
 		}
 		if _, err := metav1.LabelSelectorAsSelector(&metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{e}}); err != nil && !d.failedBelow(at) {
@@ -317,8 +318,8 @@ func (d *decoder) failedBelow(path string) bool {
 	return slices.ContainsFunc(d.errs, func(e Error) bool { return strings.HasPrefix(e.Path, path) })
 }
 
-// oneLine refuses what would be more than one line of a report or a log.
-func (d *decoder) oneLine(text, path string) {
+// noControls refuses what would be more than one line of a report or a log.
+func (d *decoder) noControls(text, path string) {
 	if problem := controls(text); problem != "" {
 		d.fail(d.nearest(path), path, "%s", problem)
 	}

@@ -126,7 +126,7 @@ func schemaOf(t reflect.Type, name string) schema {
 	case *kindName:
 		return schema{"type": "string", "pattern": kindCharacters.String()}
 	case *metav1.LabelSelectorOperator:
-		return schema{"type": "string", "enum": []metav1.LabelSelectorOperator{metav1.LabelSelectorOpIn, metav1.LabelSelectorOpNotIn, metav1.LabelSelectorOpExists, metav1.LabelSelectorOpDoesNotExist}}
+		return schema{"type": "string", "enum": selectorOperators}
 	case *corev1.RestartPolicy:
 		return schema{"type": "string", "enum": []corev1.RestartPolicy{corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever}}
 	case *map[string]ruleSetting:
