@@ -110,10 +110,7 @@ func (s *SelfManaged) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	publishing.Go(func() { s.publisher.Run(ctx) })
-	said := ""
-	publishing.Go(func() {
-		wait.UntilWithContext(ctx, func(ctx context.Context) { s.keepSecret(ctx, &said) }, secretInterval)
-	})
+	publishing.Go(func() { s.keepSecret(ctx) })
 	s.dynamic.Authority = &gate{ctx: ctx, source: s, Authority: &authority.DynamicAuthority{
 		SecretNamespace: s.options.SecretNamespace,
 		SecretName:      s.options.SecretName,
@@ -128,18 +125,21 @@ func (s *SelfManaged) Run(ctx context.Context) error {
 }
 
 // keepSecret makes the CA's Secret anew when someone has deleted it: the library may not, where the right to create is
-// bound to that name, and what is in use would end without a successor.
-func (s *SelfManaged) keepSecret(ctx context.Context, said *string) {
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
-	defer cancel()
-	trouble := ""
-	if _, err := s.storedCA(ctx); errors.Is(err, errNoSecret) {
-		trouble = err.Error()
-	}
-	if trouble != "" && trouble != *said {
-		s.options.Log.Error("the CA is not stored", "error", trouble)
-	}
-	*said = trouble
+// bound to that name, and what is in use would end without a successor. It goes on until ctx ends.
+func (s *SelfManaged) keepSecret(ctx context.Context) {
+	said := ""
+	wait.UntilWithContext(ctx, func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+		defer cancel()
+		trouble := ""
+		if _, err := s.storedCA(ctx); errors.Is(err, errNoSecret) {
+			trouble = err.Error()
+		}
+		if trouble != "" && trouble != said {
+			s.options.Log.Error("the CA is not stored", "error", trouble)
+		}
+		said = trouble
+	}, secretInterval)
 }
 
 // GetCertificate is a leaf that is not expired and that the published bundles verified when it was made.

@@ -62,13 +62,10 @@ func (m metricsPage) reviews() map[string]float64 {
 
 // readMetrics asks a replica for its metrics, through the API server.
 func (d *doctor) readMetrics(ctx context.Context, r *replica) {
-	name := fmt.Sprintf("http:%s:%d", r.Name, r.port("metrics", 8080))
-	url := d.client.CoreV1().RESTClient().Get().Resource("pods").Namespace(r.Namespace).Name(name).SubResource("proxy").Suffix("metrics").URL()
 	if r.silent {
 		return
 	}
-	r.metrics, r.metricErr = d.fetch(ctx, url.String())
-	r.silent = errors.Is(r.metricErr, context.DeadlineExceeded)
+	r.metrics, r.metricErr = d.page(ctx, r, r.port("metrics", 8080), "metrics")
 	if hash, _ := r.metrics.policy(); r.metricErr == nil && hash == "" {
 		r.metricErr = errors.New("they name no policy")
 	}
@@ -79,9 +76,8 @@ func (d *doctor) unready(ctx context.Context, r *replica) string {
 	if r.Status.Phase != corev1.PodRunning {
 		return ""
 	}
-	name := fmt.Sprintf("http:%s:%d", r.Name, r.port("health", 8081))
-	_, err := d.fetch(ctx, d.client.CoreV1().RESTClient().Get().Resource("pods").Namespace(r.Namespace).Name(name).SubResource("proxy").Suffix("readyz").URL().String())
-	if r.silent = errors.Is(err, context.DeadlineExceeded); r.silent {
+	_, err := d.page(ctx, r, r.port("health", 8081), "readyz")
+	if r.silent {
 		r.metricErr = err
 		return "it does not answer the API server's proxy either"
 	}
@@ -93,6 +89,15 @@ func (d *doctor) unready(ctx context.Context, r *replica) string {
 		return ""
 	}
 	return reason
+}
+
+// page asks a replica for a page, through the API server, and notes when it does not answer in time.
+func (d *doctor) page(ctx context.Context, r *replica, port int32, path string) (metricsPage, error) {
+	name := fmt.Sprintf("http:%s:%d", r.Name, port)
+	url := d.client.CoreV1().RESTClient().Get().Resource("pods").Namespace(r.Namespace).Name(name).SubResource("proxy").Suffix(path).URL()
+	text, err := d.fetch(ctx, url.String())
+	r.silent = errors.Is(err, context.DeadlineExceeded)
+	return text, err
 }
 
 // fetch gets a page through the API server. Client-go's own way would lose the words of an error.
