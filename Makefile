@@ -49,7 +49,7 @@ run: build ## serve without a cluster, send the pods in examples/, go on serving
 	@$(GO) build -o bin/send ./examples/send
 	@exec bin/send -start bin/podvet examples/*.yaml
 
-# PORT is that of the demonstration's API server, 0 for any free one.
+# PORT is that of the demonstration's API server, and of the page, 0 for any free one.
 PORT ?= 0
 .PHONY: demo
 demo: build ## a real control plane with podvet: create the examples, leave it running to try your own
@@ -61,52 +61,95 @@ demo-stop: ## end what make demo left running
 	@$(GO) build -o bin/demo ./test/demo
 	@bin/demo stop
 
+.PHONY: play
+play: ## podvet in the browser: build the page in docs/play and show it on loopback until Ctrl-C
+	@$(GO) build -o bin/play-server ./test/play
+	@exec bin/play-server -serve -out bin/play -port $(PORT)
+
 .PHONY: control-plane
-control-plane: ## build the control plane for tests, once: some 8 minutes on 2 cores
+control-plane: ## build the control plane for tests, once: about 8 minutes on 2 cores
 	@$(GO) list -deps ./test/cluster/build >/dev/null 2>&1 || { echo "the Go modules cannot be downloaded: connect to a Go module proxy, or fill the module cache with go mod download, then run this again" >&2; exit 1; }
 	@$(GO) run ./test/cluster/build
+
+# What the modules in test/parity share. go vet ./... in one of them leaves it out, as it is a module of its own.
+SHARED_PARITY := github.com/podvet/podvet/test/parity/kubelet
 
 .PHONY: test
 test: control-plane ## all tests but the longest
 	$(GO) vet ./...
 	@cd test/certmanager && $(GO) build -o /dev/null . # two minutes the first time, which no test has to wait for
-	$(GO) test -parallel 8 -timeout 20m ./...
-	cd test/parity && $(GO) vet ./... && $(GO) test ./...
+	$(GO) test -parallel 8 -timeout 30m ./...
+	cd test/parity && $(GO) vet ./... $(SHARED_PARITY) && $(GO) test ./...
 	cd test/image && $(GO) vet ./... && $(GO) test -count=1 ./... # go sees no change of what it makes the image from
 	cd test/chart && $(GO) vet ./... && $(GO) test -timeout 20m ./...
 
-.PHONY: test-long
-test-long: control-plane ## the rotations and replacements of certificates and replicas in full number: some 15 minutes
-	$(GO) test -count=1 -timeout 40m ./test/e2e -run '^(TestRotationUnderLoad|TestCertManagerUnderLoad|TestRollingReplacement)$$' -long -v
+# For the minute between two edits. test/house comes second: it asks the compiler for what the others have had built.
+.PHONY: test-fast
+test-fast: ## the tests of podvet's own packages, which need no control plane: under two minutes, the first time six
+	$(GO) test -parallel 8 ./cmd/... ./rules/... ./webhook/... ./certs/... ./examples/...
+	$(GO) test ./test/house
+	@echo 'left out: test/cluster, test/demo, test/e2e, test/parity, test/image and test/chart (make test),'
+	@echo '          the linter and the race detector (make test-all), a real node (make test-node),'
+	@echo '          a browser (make test-browser), a long time (make soak)'
 
-# What a machine needs from Debian for a node, in one place. It has to be there already where dpkg is not.
-.PHONY: node-packages
-node-packages:
-	@dpkg --status $$(cat test/node/apt-packages) >/dev/null 2>&1 || ! command -v apt-get >/dev/null || \
-	  { apt-get update && apt-get install --yes --no-install-recommends $$(cat test/node/apt-packages); }
+.PHONY: test-long
+test-long: control-plane ## rotations and replacements of certificates and replicas, and simulated lives, in full number: 20 minutes
+	$(GO) test -count=1 -timeout 40m ./test/e2e/certs -run '^(TestRotationUnderLoad|TestCertManagerUnderLoad|TestRollingReplacement)$$' -long -v
+	$(GO) test -count=1 -timeout 0 ./certs -run '^TestYear$$' -years 1000
+	for kubelet in . 1.35 1.36; do (cd test/parity/$$kubelet && LIVES=10000 $(GO) test -count=1 -timeout 40m -run '^TestLives$$' .) || exit 1; done
+
+# What a machine needs from Debian for a node and for a browser, in one place. It has to be there already where dpkg is
+# not. Ubuntu has no package chromium, and its CI runners have Google Chrome.
+PACKAGES := $$(command -v google-chrome >/dev/null && grep -vx chromium test/apt-packages || cat test/apt-packages)
+.PHONY: packages
+packages:
+	@dpkg --status $(PACKAGES) >/dev/null 2>&1 || ! command -v apt-get >/dev/null || \
+	  { apt-get update && apt-get install --yes --no-install-recommends $(PACKAGES); }
 
 .PHONY: test-node
-test-node: ## the tests on a real node, as root: the first build takes some 3 minutes more than the control plane's
+test-node: ## the tests on a real node, as root: the first build takes about 3 minutes more than the control plane's
 	@[ "$$(id -u)" = 0 ] || { echo "make test-node needs root, for namespaces, mounts and cgroups: sudo make test-node" >&2; exit 1; }
-	@$(MAKE) --no-print-directory node-packages
+	@$(MAKE) --no-print-directory packages
 	@$(GO) run ./test/cluster/build node
-	cd test/node && $(GO) vet ./... && $(GO) test -count=1 -p 1 -parallel 16 -timeout 20m ./... # they wait more than they work
+	cd test/node && $(GO) vet ./... && $(GO) test -count=1 -p 1 -parallel 10 -timeout 40m ./... # they wait more than they work
+
+.PHONY: test-browser
+test-browser: packages ## the HTML report and the page of make play in headless Chromium; where that is missing, as root
+	cd test/browser && $(GO) vet ./... && $(GO) test -count=1 -timeout 20m ./... # go sees no change of podvet
+
+.PHONY: picture
+picture: packages ## the picture of the HTML report in docs/, by headless Chromium; where that is missing, as root
+	cd test/browser && $(GO) test -count=1 -run TestPicture -update .
+
+# How long the soak lasts, and what it makes of the time: the same SEED is the same schedule.
+SOAK ?= 2m
+SEED ?= 1
+.PHONY: soak
+soak: control-plane ## two replicas judge pods while everything around them fails, for SOAK=2m; SEED chooses what
+	cd test/soak && $(GO) vet ./... && $(GO) test -count=1 -timeout 0 -v -length $(SOAK) -seed $(SEED) .
 
 .PHONY: demo-node
-demo-node: ## on a real node, as root: what podvet is for, with it and without it, in some 2 minutes
+demo-node: ## on a real node, as root: what podvet is for, with it and without it, in about 2 minutes
 	@[ "$$(id -u)" = 0 ] || { echo "make demo-node needs root, for namespaces, mounts and cgroups: sudo make demo-node" >&2; exit 1; }
-	@$(MAKE) --no-print-directory node-packages
+	@$(MAKE) --no-print-directory packages
 	@cd test/node && $(GO) run ./demo
 
 .PHONY: test-all
-test-all: lint race ## what CI runs besides make test
+test-all: lint race parity-versions ## what CI runs besides make test
+
+.PHONY: parity-versions
+parity-versions: ## what podvet says of probes against kubelets 1.35 and 1.36: about 3 minutes each, the first time
+	cd test/parity/1.35 && $(GO) vet ./... $(SHARED_PARITY) && $(GO) test -count=1 ./... # go sees no change of podvet
+	cd test/parity/1.36 && $(GO) vet ./... $(SHARED_PARITY) && $(GO) test -count=1 ./...
 
 .PHONY: generate
-generate: ## write docs/rules, the schemas, the chart's table and the transcripts in the READMEs anew
+generate: ## write docs/rules with its pictures, the schemas, the chart's table, the dashboard's picture and the READMEs' transcripts again
 	$(GO) test ./rules/policy -run TestSchema -update
-	$(GO) test ./rules -run TestDocs -update
+	$(GO) test ./cmd/podvet/internal/preview -run TestPictures -update
+	$(GO) test ./rules/catalogue -run TestDocs -update
+	$(GO) test ./rules/custom -run TestTable -update
 	$(GO) test ./examples/send -run TestTranscripts -update
-	cd test/chart && $(GO) test -run TestGenerated -update .
+	cd test/chart && $(GO) test -run 'TestGenerated|TestPicture' -update .
 
 .PHONY: lint
 lint: ## golangci-lint, with the directions of imports
@@ -114,10 +157,29 @@ lint: ## golangci-lint, with the directions of imports
 	cd test/image && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
 	cd test/node && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
 	cd test/chart && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
+	cd test/browser && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
+	cd test/soak && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
 
+# Where known vulnerabilities are listed: also file:///DIR.
+VULNDB ?= https://vuln.go.dev
+.PHONY: vulnerabilities
+vulnerabilities: ## known vulnerabilities in what podvet is made of, if their database can be reached
+	@if curl -sSf --max-time 30 -o /dev/null $(VULNDB)/index/db.json; \
+	then $(GO) tool -modfile=test/tools/go.mod govulncheck -db $(VULNDB) ./cmd/podvet; \
+	else echo "vulnerabilities were not looked for: $(VULNDB) cannot be reached; name another database with VULNDB=" >&2; fi
+
+.PHONY: sbom
+sbom: ## what BINARY is made of, as CycloneDX in OUT
+	@$(GO) tool -modfile=test/tools/go.mod cyclonedx-gomod bin -json -version $(VERSION) -output '$(OUT)' '$(BINARY)'
+
+# Those in which podvet does more than one thing at a time; the rest takes the detector six minutes and shows it nothing.
+# Nor do simulations, which take it as long.
+RACING_SCRIPTS := bad-input|certs|check|cluster|doctor|fix|kustomize|others|policy-diff|serve|streams|summary
 .PHONY: race
 race: ## the concurrent packages under the race detector, which needs a C compiler
-	$(GO) test -race -parallel 16 ./webhook ./certs ./cmd/podvet
+	$(GO) test -race -parallel 8 -skip '^TestAllocations$$' ./webhook/... ./certs/... # it allocates by itself
+	$(GO) test -race -parallel 8 -skip '^(TestScripts|TestPlay.*)$$' $$($(GO) list ./cmd/... | grep -Ev '/(picture|play)$$')
+	$(GO) test -race -parallel 8 -run '^TestScripts$$/^($(RACING_SCRIPTS))$$' ./cmd/podvet
 
 FUZZTIME ?= 20s
 .PHONY: fuzz
@@ -125,12 +187,43 @@ fuzz: ## search with each fuzz test; their seeds are part of make test
 	$(GO) test ./rules/policy -run '^$$' -fuzz '^FuzzLoad$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
 	$(GO) test ./webhook -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
 	$(GO) test ./webhook -run '^$$' -fuzz '^FuzzReview$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
+	$(GO) test ./webhook/budget -run '^$$' -fuzz '^FuzzWeigh$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
 	$(GO) test ./cmd/podvet/internal/manifest -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
 	$(GO) test ./cmd/podvet/internal/manifest -run '^$$' -fuzz '^FuzzRepair$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
+	$(GO) test ./rules/catalogue -run '^$$' -fuzz '^FuzzVet$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
+	$(GO) test ./rules/catalogue/shell -run '^$$' -fuzz '^FuzzReadScript$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
 
 .PHONY: bench
 bench: ## benchmarks of a review and its stages, and of check on 10,000 manifests, with allocations
 	$(GO) test ./webhook ./cmd/podvet -run '^$$' -bench . -benchmem
+
+# What is compared, with which revision, and how often each has its turn.
+BASE   ?= HEAD
+BENCH  ?= .
+ROUNDS ?= 6
+RUN_BENCHMARKS = $(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./webhook ./rules/policy ./rules/catalogue ./cmd/podvet
+.PHONY: bench-compare
+bench-compare: ## the benchmarks of BASE=revision and of this tree in turn, and whether they differ, by benchstat
+	@folder=$$(mktemp -d) && trap "rm -rf $$folder" EXIT && mkdir $$folder/base && \
+	git archive $(BASE) | tar -x -C $$folder/base && for round in $$(seq $(ROUNDS)); do \
+	  (cd $$folder/base && $(RUN_BENCHMARKS)) >> $$folder/base.txt && \
+	  $(RUN_BENCHMARKS) >> $$folder/now.txt || { cat $$folder/*.txt; exit 1; }; done && \
+	$(GO) tool -modfile=test/tools/go.mod benchstat base=$$folder/base.txt now=$$folder/now.txt
+
+.PHONY: bench-webhook
+bench-webhook: build ## podvet beside handlers that do less, or nothing: requests per second, in 15 minutes on an idle machine
+	$(GO) build -o bin/bench ./test/bench
+	bin/bench webhook -podvet bin/podvet
+
+.PHONY: bench-api
+bench-api: build control-plane ## what podvet adds to the creation of a pod, beside admission policies and idle webhooks: 10 minutes
+	$(GO) build -o bin/bench ./test/bench
+	bin/bench api -podvet bin/podvet
+
+.PHONY: bench-files
+bench-files: build ## check and fix --diff on 10,000 manifests, as files, as one and through a pipe: half a minute
+	$(GO) build -o bin/bench ./test/bench
+	bin/bench files -podvet bin/podvet
 
 .PHONY: clean
 clean: ## remove what make build and make run left

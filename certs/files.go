@@ -31,14 +31,15 @@ type Files struct {
 
 	mu      sync.Mutex
 	watcher *certwatcher.CertWatcher // nil until the directory was good once
-	err     error                    // why there is no watcher
+	reading lastError                // why there is no watcher
 	inForce inForce
 }
 
 // NewFiles serves from dir, whose content may still be missing. The error is that its metrics are registered
 // already.
 func NewFiles(dir string, log *slog.Logger, metrics prometheus.Registerer) (*Files, error) {
-	f := &Files{dir: dir, log: log, err: fmt.Errorf("the certificate directory %s has not been read yet", dir)}
+	f := &Files{dir: dir, log: log}
+	f.reading.err = fmt.Errorf("the certificate directory %s has not been read yet", dir)
 	return f, metrics.Register(collector(func() inForce {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -46,10 +47,12 @@ func NewFiles(dir string, log *slog.Logger, metrics prometheus.Registerer) (*Fil
 	}))
 }
 
-// Against makes Ready verify the certificate by what webhook configurations carry. Others publish there: nothing is written.
+// Against makes Ready verify the certificate by what webhook configurations carry. Others publish there: nothing is
+// written.
 func (f *Files) Against(p *Publisher) { f.publisher = p }
 
-// Run follows the directory until ctx ends.
+// Run follows the directory until ctx ends, and returns nil. Trouble with its files does not end it: Ready tells of
+// that, and they are read again.
 func (f *Files) Run(ctx context.Context) error {
 	if f.publisher != nil {
 		following := sync.WaitGroup{}
@@ -80,13 +83,13 @@ func (f *Files) found(watcher *certwatcher.CertWatcher, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err == nil {
-		f.watcher, f.err = watcher, nil
-		return
+		f.watcher = watcher
+	} else {
+		err = filesError(f.dir, err)
 	}
-	if err = filesError(f.dir, err); f.err == nil || f.err.Error() != err.Error() {
+	if f.reading.becomes(err) {
 		f.log.Error("no certificate", "error", err)
 	}
-	f.err = err
 }
 
 // filesError names the directory, what is wrong in it and the remedy in one line.
@@ -116,10 +119,11 @@ func (f *Files) rotated(certificate tls.Certificate) {
 	f.log.Info("certificate in use", "dir", f.dir, "expires", certificate.Leaf.NotAfter)
 }
 
-// GetCertificate is the last good certificate, an expired one too: the API server says of that what it is.
+// GetCertificate is the last good certificate, an expired one too: the API server says of that what it is. It is for
+// tls.Config.
 func (f *Files) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	f.mu.Lock()
-	watcher, err := f.watcher, f.err
+	watcher, err := f.watcher, f.reading.err
 	f.mu.Unlock() // the watcher has a lock of its own, and holds it when it first calls rotated
 	if watcher == nil {
 		return nil, err
@@ -127,7 +131,7 @@ func (f *Files) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, er
 	return watcher.GetCertificate(hello)
 }
 
-// Ready says why no valid certificate can be served.
+// Ready says in one line why no certificate is served that callers can verify, and what to do, else it is nil.
 func (f *Files) Ready() error {
 	certificate, err := f.GetCertificate(nil)
 	if err != nil {
@@ -143,12 +147,17 @@ func (f *Files) Ready() error {
 	if err != nil {
 		return err
 	}
-	var intermediates []*x509.Certificate
+	_, err = published.Verify(certificate.Leaf, time.Now(), intermediates(certificate)...)
+	return err
+}
+
+// intermediates are what is sent after the leaf.
+func intermediates(certificate *tls.Certificate) []*x509.Certificate {
+	var between []*x509.Certificate
 	for _, der := range certificate.Certificate[1:] {
 		if c, err := x509.ParseCertificate(der); err == nil { // else the API server does not use it either
-			intermediates = append(intermediates, c)
+			between = append(between, c)
 		}
 	}
-	_, err = published.Verify(certificate.Leaf, time.Now(), intermediates...)
-	return err
+	return between
 }

@@ -2,7 +2,13 @@ package certs
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,13 +19,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// serveFiles runs a source over a directory.
-func serveFiles(t *testing.T, dir string) (*Files, *prometheus.Registry) {
+// serveFiles runs a source over a directory, where publishers are given, against the first.
+func serveFiles(t *testing.T, dir string, against ...*Publisher) (*Files, *prometheus.Registry) {
 	t.Helper()
 	metrics := prometheus.NewRegistry()
 	f, err := NewFiles(dir, slog.New(slog.DiscardHandler), metrics)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(against) > 0 {
+		f.Against(against[0])
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -81,7 +90,8 @@ func TestFilesFaults(t *testing.T) {
 	}{
 		"missing": {
 			func(*testing.T, string) {}, func(t *testing.T, dir string) { local(t, dir) },
-			"no such file or directory: mount the Secret with tls.crt and tls.key there, or choose another with --cert-dir",
+			"no such file or directory: mount the Secret with tls.crt and tls.key there, " +
+				"or choose another with --cert-dir",
 		},
 		"unreadable": { // a link that leads to itself: no permission stops root, who may run this
 			func(t *testing.T, dir string) {
@@ -118,7 +128,8 @@ func TestFilesFaults(t *testing.T) {
 			f, _ := serveFiles(t, dir)
 			await(t, 5*time.Second, c.says, func() bool {
 				err := f.Ready()
-				return err != nil && strings.Contains(err.Error(), c.says) && strings.Contains(err.Error(), dir) && !strings.Contains(err.Error(), "\n")
+				return err != nil && strings.Contains(err.Error(), c.says) && strings.Contains(err.Error(), dir) &&
+					!strings.Contains(err.Error(), "\n")
 			})
 			if _, err := f.GetCertificate(nil); err == nil {
 				t.Error("there is a certificate")
@@ -137,7 +148,9 @@ func TestFilesExpired(t *testing.T) {
 		t.Fatal(err)
 	}
 	f, _ := serveFiles(t, dir)
-	await(t, 5*time.Second, "expired", func() bool { return strings.Contains(f.Ready().Error(), "the serving certificate expired at ") })
+	await(t, 5*time.Second, "expired", func() bool {
+		return strings.Contains(f.Ready().Error(), "the serving certificate expired at ")
+	})
 }
 
 // TestFilesSwap: the kubelet puts the files of a new Secret into a folder and moves the link ..data to it. What
@@ -194,7 +207,8 @@ func TestFilesSwap(t *testing.T) {
 			t.Errorf("%s: %v", name, families[name])
 		}
 	}
-	if ago := float64(time.Now().Unix()) - families["podvet_certificate_rotation_timestamp_seconds"]; ago < 0 || ago > 60 {
+	ago := float64(time.Now().Unix()) - families["podvet_certificate_rotation_timestamp_seconds"]
+	if ago < 0 || ago > 60 {
 		t.Errorf("rotated %v s ago", ago)
 	}
 	if err := os.WriteFile(filepath.Join(former, KeyFile), []byte("garbage"), 0o600); err != nil {
@@ -203,5 +217,97 @@ func TestFilesSwap(t *testing.T) {
 	time.Sleep(200 * time.Millisecond)
 	if err := f.Ready(); err != nil {
 		t.Errorf("after a bad change: %v", err)
+	}
+}
+
+// TestFilesAgainst: with the webhook configurations known, the certificate must be one that each of them verifies, by
+// way of the intermediates in tls.crt. Nothing is ever written there.
+func TestFilesAgainst(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	root := newCA(t, time.Hour, nil)
+	between := newCA(t, time.Hour, root)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := between.sign(&x509.Certificate{PublicKey: key.Public(), DNSNames: []string{testServer}}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+	for name, data := range map[string][]byte{CertFile: encode(leaf, between.certificate), KeyFile: keyPEM} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := newFakeCluster(t)
+	c.install(t, nil)
+	publisher, _ := c.publisher(t)
+	f, _ := serveFiles(t, dir, publisher)
+	for _, bundle := range []struct {
+		ca   *testCA
+		says string // "" for ready
+	}{
+		{newCA(t, time.Hour, nil), "the CA bundle of webhook mutate.podvet.dev (1 certificates) does not verify"},
+		{root, ""},
+		{between, ""},
+		{newCA(t, time.Hour, root), "does not verify"},
+	} {
+		c.setBundles(t, encode(bundle.ca.certificate))
+		await(t, 5*time.Second, bundle.says, func() bool {
+			err := f.Ready()
+			return err == nil && bundle.says == "" ||
+				err != nil && bundle.says != "" && strings.Contains(err.Error(), bundle.says)
+		})
+	}
+	if n := c.applies(); n != 0 {
+		t.Errorf("%d writes", n)
+	}
+}
+
+// TestFilesUnwatched: as long as the webhook configurations are not known, Ready says so.
+func TestFilesUnwatched(t *testing.T) {
+	t.Parallel()
+	c := newFakeCluster(t)
+	c.deny("list", "*")
+	publisher, _ := c.publisher(t)
+	f, _ := serveFiles(t, local(t, t.TempDir()), publisher)
+	await(t, 5*time.Second, "a reason", func() bool {
+		return strings.Contains(f.Ready().Error(), "podvet-hooks cannot be watched: ")
+	})
+}
+
+// TestFilesLog: a directory without a good certificate is looked at again and again, and said once.
+func TestFilesLog(t *testing.T) {
+	log := &testLog{}
+	f, err := NewFiles("some/dir", log.logger(), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	says(t, "at first", f.Ready(), "the certificate directory some/dir has not been read yet")
+	for _, err := range []error{fs.ErrNotExist, fs.ErrNotExist, fs.ErrPermission, fs.ErrNotExist} {
+		f.found(nil, err)
+		says(t, "then", f.Ready(), "the certificate directory some/dir cannot be used: "+err.Error())
+	}
+	if n := log.count(`level=ERROR msg="no certificate" error="the certificate directory some/dir `); n != 3 {
+		t.Errorf("logged %d times", n)
+	}
+}
+
+// TestFilesMetrics: there is one source to a registry.
+func TestFilesMetrics(t *testing.T) {
+	metrics := prometheus.NewRegistry()
+	for i := range 2 {
+		if _, err := NewFiles("dir", slog.New(slog.DiscardHandler), metrics); (err == nil) != (i == 0) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+	if all := gather(t, metrics); len(all) != 0 {
+		t.Errorf("of nothing: %v", all)
 	}
 }

@@ -24,7 +24,9 @@ func TestFilesUnreadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	f, _ := serveFiles(t, dir)
-	await(t, 5*time.Second, "not ready", func() bool { return strings.Contains(f.Ready().Error(), "let podvet's user read it") })
+	await(t, 5*time.Second, "not ready", func() bool {
+		return strings.Contains(f.Ready().Error(), "let podvet's user read it")
+	})
 }
 
 // asNobody runs the test in a process of another user's, who may not look into the folder of the test's binary.
@@ -35,7 +37,7 @@ func asNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // others are to read it
+	if err := os.Chmod(dir, 0o755); err != nil { // others are to read it
 		t.Fatal(err)
 	}
 	binary := filepath.Join(dir, "test")
@@ -55,7 +57,7 @@ func copyBinary(t *testing.T, to, from string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = r.Close() }()
-	w, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o755) //nolint:gosec // it is to be run
+	w, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o755) // it is to be run
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,3 @@
-// Package certs says where the serving certificate comes from.
 package certs
 
 import (
@@ -67,7 +66,8 @@ func localIsGood(dir string, now time.Time) bool {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(ca)
 	for _, name := range []string{"localhost", "127.0.0.1"} {
-		if _, err := pair.Leaf.Verify(x509.VerifyOptions{DNSName: name, Roots: roots, CurrentTime: now.Add(localRemaining)}); err != nil {
+		want := x509.VerifyOptions{DNSName: name, Roots: roots, CurrentTime: now.Add(localRemaining)}
+		if _, err := pair.Leaf.Verify(want); err != nil {
 			return false
 		}
 	}

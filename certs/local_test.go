@@ -47,13 +47,14 @@ func TestLocal(t *testing.T) {
 	}
 }
 
-func TestLocalMendsWhatIsBroken(t *testing.T) {
+func TestLocalRepairsWhatIsBroken(t *testing.T) {
 	other := t.TempDir()
 	if err := Local(other, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range []string{CAFile, CertFile, KeyFile} {
-		for what, text := range map[string]string{"garbage": "garbage", "another's": read(t, other, file), "missing": ""} {
+		texts := map[string]string{"garbage": "garbage", "another's": read(t, other, file), "missing": ""}
+		for what, text := range texts {
 			dir := t.TempDir()
 			if err := Local(dir, time.Now()); err != nil {
 				t.Fatal(err)
@@ -66,19 +67,35 @@ func TestLocalMendsWhatIsBroken(t *testing.T) {
 				_ = os.Remove(path)
 			}
 			if err := Local(dir, time.Now()); err != nil || !localIsGood(dir, time.Now()) {
-				t.Errorf("%s %s is not mended: %v", what, file, err)
+				t.Errorf("%s %s is not repaired: %v", what, file, err)
 			}
 		}
 	}
 }
 
+// TestLocalSaysWhereItCannotWrite: below a file there can be no folder, and no file takes the place of a folder.
 func TestLocalSaysWhereItCannotWrite(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "file")
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := Local(filepath.Join(file, "certs"), time.Now())
-	if err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "choose another with --cert-dir") || strings.Contains(err.Error(), "\n") {
-		t.Errorf("%v", err)
+	if err := os.MkdirAll(filepath.Join(dir, "taken", CertFile, "folder"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for where, named := range map[string]string{
+		filepath.Join(file, "certs"): file,
+		filepath.Join(dir, "taken"):  filepath.Join(dir, "taken", CertFile),
+	} {
+		err := Local(where, time.Now())
+		if err == nil || !strings.Contains(err.Error(), named) || strings.Contains(err.Error(), "\n") ||
+			!strings.HasPrefix(err.Error(), "the certificate directory cannot be written: ") ||
+			!strings.HasSuffix(err.Error(), ": choose another with --cert-dir") {
+			t.Errorf("%v", err)
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "taken", ".new-*"))
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v %v", left, err)
 	}
 }

@@ -1,14 +1,13 @@
 package certs
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,54 +15,37 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 )
 
-// FieldManager owns clientConfig.caBundle, and nothing else.
-const FieldManager = "podvet"
-
 const (
 	publishAttempts = 20                     // each after somebody else's write
-	repairEvery     = time.Second            // look for what expired, or could not be repaired
+	publishTimeout  = 10 * time.Second       // for all attempts
+	repairInterval  = time.Second            // look for what expired, or could not be repaired
 	repairPause     = 250 * time.Millisecond // so that two writers who disagree do not spin
-	apiTimeout      = 10 * time.Second
 )
 
-// Both kinds of configuration have the fields that matter here in the same places.
-var configurationKinds = []string{"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"}
-
-var configurationResources = []schema.GroupVersionResource{
-	{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "mutatingwebhookconfigurations"},
-	{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations"},
-}
-
-// configuration is one of the two, as far as certificates go.
-type configuration struct {
-	kind            int // index into configurationKinds
-	resourceVersion string
-	webhooks        Published
-}
-
 // Publisher keeps the CA bundle of all webhooks in the two configurations of one name. Any number of them can
-// work on the same two: each adds what it knows to be in force, and none takes away what is not expired.
+// work on the same two: each adds what it knows to be in force, and none takes away what can still be in use.
 type Publisher struct {
 	name   string
 	client dynamic.Interface
 	log    *slog.Logger
+	now    func() time.Time // this replica's clock
 
 	informers []cache.SharedIndexInformer // of each kind
 	factory   dynamicinformer.DynamicSharedInformerFactory
 	wake      chan struct{} // a configuration has changed
 
 	mu       sync.Mutex
-	inForce  []*x509.Certificate
-	watchErr error // the last one
+	standing standing
+	watching lastError
 	wrote    time.Time
+	reads    map[string]configuration // what was read last, by kind
 }
 
 // NewPublisher publishes in the configurations of a name. The error is about config.
@@ -72,24 +54,33 @@ func NewPublisher(config *rest.Config, name string, log *slog.Logger) (*Publishe
 	if err != nil {
 		return nil, err
 	}
-	p := &Publisher{name: name, client: client, log: log, wake: make(chan struct{}, 1)}
+	return newPublisher(client, name, log)
+}
+
+func newPublisher(client dynamic.Interface, name string, log *slog.Logger) (*Publisher, error) {
+	p := &Publisher{name: name, client: client, log: log, now: time.Now, wake: make(chan struct{}, 1),
+		reads: map[string]configuration{}}
 	// The field selector is what lets RBAC limit list and watch to the name.
-	p.factory = dynamicinformer.NewFilteredDynamicSharedInformerFactory(client, 0, metav1.NamespaceNone, func(o *metav1.ListOptions) {
+	selectName := func(o *metav1.ListOptions) {
 		o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
-	})
+	}
+	p.factory = dynamicinformer.NewFilteredDynamicSharedInformerFactory(client, 0, metav1.NamespaceNone, selectName)
 	changed := func() {
 		select {
 		case p.wake <- struct{}{}:
 		default:
 		}
 	}
-	for _, resource := range configurationResources {
-		informer := p.factory.ForResource(resource).Informer()
+	failed := func(_ context.Context, _ *cache.Reflector, err error) { p.watchFailed(err) }
+	for _, kind := range configurationKinds {
+		informer := p.factory.ForResource(kind.resource).Informer()
 		_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-			AddFunc: func(any) { changed() }, UpdateFunc: func(any, any) { changed() }, DeleteFunc: func(any) { changed() },
+			AddFunc:    func(any) { changed() },
+			UpdateFunc: func(any, any) { changed() },
+			DeleteFunc: func(any) { changed() },
 		})
 		if err == nil {
-			err = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { p.watchFailed(err) })
+			err = informer.SetWatchErrorHandlerWithContext(failed)
 		}
 		if err != nil {
 			return nil, err
@@ -106,19 +97,18 @@ func (p *Publisher) watchFailed(err error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.watchErr == nil || p.watchErr.Error() != err.Error() {
+	if p.watching.becomes(err) {
 		p.log.Warn("a webhook configuration cannot be watched", "name", p.name, "error", err)
 	}
-	p.watchErr = err
 }
 
 // Run watches the two configurations and repairs their bundles until ctx ends.
 func (p *Publisher) Run(ctx context.Context) {
 	p.factory.Start(ctx.Done())
 	defer p.factory.Shutdown()
-	ticker := time.NewTicker(repairEvery)
+	ticker := time.NewTicker(repairInterval)
 	defer ticker.Stop()
-	said := ""
+	var repair lastError
 	for {
 		select {
 		case <-ctx.Done():
@@ -126,29 +116,42 @@ func (p *Publisher) Run(ctx context.Context) {
 		case <-p.wake:
 		case <-ticker.C:
 		}
-		configurations, err := p.cached()
-		if err != nil || !p.needed(configurations) {
+		due, err := p.repair(ctx)
+		if !due {
 			continue
 		}
-		trouble := ""
-		if _, err := p.publish(ctx); err != nil && ctx.Err() == nil {
-			trouble = err.Error()
+		if ctx.Err() != nil {
+			err = nil // it is only being stopped
 		}
-		if trouble != "" && trouble != said {
-			p.log.Error("the CA bundle is not published", "error", trouble)
+		if repair.becomes(err) {
+			p.log.Error("the CA bundle is not published", "error", err)
 		}
-		said = trouble
 		time.Sleep(repairPause)
 	}
 }
 
-// Publish says which CAs are in force from now on, and returns what the API server has once all webhooks carry
-// them. The error is one line.
+// repair publishes where the watches tell that something is due, and tells whether it was.
+func (p *Publisher) repair(ctx context.Context) (due bool, err error) {
+	configurations, err := p.cached()
+	if err != nil || p.due(configurations) == nil {
+		return false, nil //nolint:nilerr // watches that have seen nothing yet tell of nothing due
+	}
+	_, err = p.publish(ctx)
+	return true, err
+}
+
+// Publish says what stands of the CAs from now on, and returns what the API server has once all webhooks carry those in
+// force. The error is one line.
 func (p *Publisher) Publish(ctx context.Context, inForce ...*x509.Certificate) (Published, error) {
-	p.mu.Lock()
-	p.inForce = inForce
-	p.mu.Unlock()
+	p.stand(standing{inForce: inForce})
 	return p.publish(ctx)
+}
+
+// stand notes what stands of the CAs from now on. Run publishes it.
+func (p *Publisher) stand(s standing) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.standing = s
 }
 
 // wroteAt is when a bundle was last written, or tried to, by our own clock.
@@ -166,113 +169,111 @@ func (p *Publisher) Published() (Published, error) {
 
 // publish writes until it reads that nothing is missing. What it returns was read from the API server.
 func (p *Publisher) publish(ctx context.Context) (Published, error) {
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	for range publishAttempts {
 		configurations, err := p.read(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if !p.needed(configurations) {
+		want := p.due(configurations)
+		if want == nil {
 			return webhooks(configurations), nil
 		}
-		want := p.bundle(configurations)
 		for _, c := range configurations {
 			// On a conflict somebody else has written: what is there now is read again.
 			err := p.apply(ctx, c, want)
 			p.mu.Lock()
-			p.wrote = time.Now()
+			p.wrote = p.now()
 			p.mu.Unlock()
 			if err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
-				return nil, fmt.Errorf("the CA bundle cannot be published: %w: allow podvet to patch %s %s", err, configurationResources[c.kind].Resource, p.name)
+				return nil, fmt.Errorf("the CA bundle cannot be published: %w: allow podvet to patch %s %s",
+					err, c.kind.resource.Resource, p.name)
 			}
 		}
 	}
-	return nil, fmt.Errorf("the CA bundle cannot be published: %d times somebody else changed it in the %s or the %s %s meanwhile: find who by their managedFields",
-		publishAttempts, configurationKinds[0], configurationKinds[1], p.name)
+	return nil, fmt.Errorf("the CA bundle cannot be published: "+
+		"%d times somebody else changed it in the %s or the %s %s meanwhile: find who by their managedFields",
+		publishAttempts, configurationKinds[0].name, configurationKinds[1].name, p.name)
 }
 
-// apply writes clientConfig.caBundle of each webhook, on condition that nobody has written since c was read.
+// apply writes the bundle where a webhook does not carry it.
 func (p *Publisher) apply(ctx context.Context, c configuration, want []byte) error {
-	entries, missing := make([]any, 0, len(c.webhooks)), false
-	for _, w := range c.webhooks {
-		missing = missing || !bytes.Equal(w.ClientConfig.CABundle, want)
-		entries = append(entries, map[string]any{
-			"name":         w.Name,
-			"clientConfig": map[string]any{"caBundle": base64.StdEncoding.EncodeToString(want)},
-		})
-	}
-	if !missing {
+	if c.carries(want) {
 		return nil
 	}
-	resource := configurationResources[c.kind]
-	object := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": resource.GroupVersion().String(),
-		"kind":       configurationKinds[c.kind],
-		"metadata":   map[string]any{"name": p.name, "resourceVersion": c.resourceVersion},
-		"webhooks":   entries,
-	}}
 	// Force takes the field from whoever emptied it; the resourceVersion still guards against a race.
-	_, err := p.client.Resource(resource).Apply(ctx, p.name, object, metav1.ApplyOptions{FieldManager: FieldManager, Force: true})
+	how := metav1.ApplyOptions{FieldManager: FieldManager, Force: true}
+	_, err := p.client.Resource(c.kind.resource).Apply(ctx, p.name, c.withBundle(want), how)
 	return err
 }
 
-// bundle is what all webhooks should carry, given what they carry.
-func (p *Publisher) bundle(configurations []configuration) []byte {
+// due is the bundle that all webhooks should carry where one does not, given what they carry; nil for none. Before a CA
+// is in force nothing is due, nor when all have expired: without a bundle the API server would trust every CA that its
+// machine does.
+func (p *Publisher) due(configurations []configuration) []byte {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	return bundle(p.inForce, webhooks(configurations), time.Now())
-}
-
-// needed tells whether a webhook does not carry what it should. Before a CA is in force nothing is, nor when all
-// have expired: without a bundle the API server would trust every CA that its machine does.
-func (p *Publisher) needed(configurations []configuration) bool {
-	p.mu.Lock()
-	known := len(p.inForce) > 0
+	standing := p.standing
 	p.mu.Unlock()
-	want := p.bundle(configurations)
-	if !known || len(want) == 0 {
-		return false
+	if len(standing.inForce) == 0 {
+		return nil
 	}
-	for _, w := range webhooks(configurations) {
-		if !bytes.Equal(w.ClientConfig.CABundle, want) {
-			return true
-		}
+	want := bundle(standing, webhooks(configurations), p.now())
+	lacks := func(c configuration) bool { return !c.carries(want) }
+	if len(want) == 0 || !slices.ContainsFunc(configurations, lacks) {
+		return nil
 	}
-	return false
+	return want
 }
 
 // read gets the configurations that exist from the API server.
 func (p *Publisher) read(ctx context.Context) ([]configuration, error) {
 	var found []configuration
-	for kind, resource := range configurationResources {
-		object, err := p.client.Resource(resource).Get(ctx, p.name, metav1.GetOptions{})
+	for _, kind := range configurationKinds {
+		object, err := p.client.Resource(kind.resource).Get(ctx, p.name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("the %s %s cannot be read: %w", configurationKinds[kind], p.name, err)
+			return nil, fmt.Errorf("the %s %s cannot be read: %w", kind.name, p.name, err)
 		}
 		c, err := toConfiguration(object, kind)
 		if err != nil {
 			return nil, err
 		}
+		p.mu.Lock()
+		p.reads[kind.name] = c
+		p.mu.Unlock()
 		found = append(found, c)
 	}
 	return found, nil
 }
 
+// latest is a configuration as it was read last, if that is newer than what a watch tells: one that was cut tells of
+// what was. Resource versions are comparable within a kind (KEP-5504).
+func (p *Publisher) latest(c configuration) configuration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	read := p.reads[c.kind.name] // without a version where there was none
+	order, err := resourceversion.CompareResourceVersion(read.resourceVersion, c.resourceVersion)
+	if err != nil || order <= 0 {
+		return c
+	}
+	return read
+}
+
 // cached are the configurations that exist, as the watches tell.
 func (p *Publisher) cached() ([]configuration, error) {
 	var found []configuration
-	for kind, informer := range p.informers {
+	for i, informer := range p.informers {
+		kind := configurationKinds[i]
 		if !informer.HasSynced() {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			if p.watchErr != nil {
-				return nil, fmt.Errorf("the %s %s cannot be watched: %w", configurationKinds[kind], p.name, p.watchErr)
+			if p.watching.err != nil {
+				return nil, fmt.Errorf("the %s %s cannot be watched: %w", kind.name, p.name, p.watching.err)
 			}
-			return nil, fmt.Errorf("the %s %s has not been read yet", configurationKinds[kind], p.name)
+			return nil, fmt.Errorf("the %s %s has not been read yet", kind.name, p.name)
 		}
 		object, ok, err := informer.GetStore().GetByKey(p.name)
 		if err != nil {
@@ -289,32 +290,7 @@ func (p *Publisher) cached() ([]configuration, error) {
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, c)
+		found = append(found, p.latest(c))
 	}
 	return found, nil
-}
-
-func toConfiguration(object *unstructured.Unstructured, kind int) (configuration, error) {
-	var read struct {
-		Webhooks Published `json:"webhooks"`
-	}
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &read); err != nil {
-		return configuration{}, fmt.Errorf("the %s %s cannot be understood: %w", configurationKinds[kind], object.GetName(), err)
-	}
-	for _, by := range object.GetManagedFields() {
-		for i := range read.Webhooks {
-			if w := &read.Webhooks[i]; by.Manager == FieldManager && by.Time != nil && by.Time.After(w.Changed) {
-				w.Changed = by.Time.Time
-			}
-		}
-	}
-	return configuration{kind, object.GetResourceVersion(), read.Webhooks}, nil
-}
-
-func webhooks(configurations []configuration) Published {
-	var all Published
-	for _, c := range configurations {
-		all = append(all, c.webhooks...)
-	}
-	return all
 }

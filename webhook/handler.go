@@ -1,14 +1,13 @@
-// Package webhook is the admission server: it decodes a review, chooses the plan, has the rules vet the
-// object and answers. A review does no I/O.
+// Package webhook is the admission server: it decodes a review, chooses the plan, has the rules vet the object and
+// answers. It serves metrics and readiness too, and drains. It must not know where its certificate, its policy and the
+// labels of namespaces come from: it is handed them. Of I/O, a review does at most the look-up of a namespace.
 package webhook
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"mime"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -17,67 +16,89 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/podvet/podvet/rules"
+	"github.com/podvet/podvet/rules/pod"
 	"github.com/podvet/podvet/rules/policy"
+	"github.com/podvet/podvet/webhook/budget"
 )
 
-// maxBody is the longest review in bytes, as in controller-runtime. The API server's own limit for an
-// object is 3 MiB, and an update carries two.
-const maxBody = 7 << 20
+// writeTimeout is how long all of a call may take: a review takes milliseconds, and the API server waits for 30 s at
+// most.
+const writeTimeout = 20 * time.Second
 
-// A body is read into firstBuffer bytes, whatever its length is said to be, and into more as it comes. Up to ordinaryBody,
-// which few pods are longer than, bodies share one maxHeld, and what goes beyond shares another: callers who stall must
-// not fill the memory, and those with long bodies not hold up the others.
+// ownMemory is what podvet takes while nobody calls, in bytes, perConnection what one may take with what is in flight
+// on it. The least are for those who give it next to nothing.
 const (
-	firstBuffer  = 4 << 10
-	ordinaryBody = 64 << 10
-	maxHeld      = 32 << 20
+	ownMemory        = 64 << 20
+	perConnection    = 2 << 20
+	leastMemory      = 16 << 20
+	leastConnections = 32
 )
 
-// readTimeout is how long a body may take, and writeTimeout how long all: a review takes milliseconds, and the API server
-// waits for 30 s at most.
-const (
-	readTimeout  = 10 * time.Second
-	writeTimeout = 20 * time.Second
-)
-
-// Handler answers AdmissionReviews at /mutate and /validate.
+// Handler answers AdmissionReviews at /mutate, /validate and /validate-policy.
 type Handler struct {
 	mux      *http.ServeMux
 	log      *slog.Logger
 	metrics  *metrics
 	policy   atomic.Pointer[policy.Policy]
-	slots    chan struct{}       // nil: no limit
-	ordinary *semaphore.Weighted // bytes of bodies up to ordinaryBody
-	long     *semaphore.Weighted // and of what goes beyond
+	reviews  lane
+	policies lane
+	loading  loading
 	draining atomic.Bool
-	cluster  *Cluster   // nil without one
-	loading  sync.Mutex // of policies: 1 MiB of one takes 100 MB for a moment, so one after the other
+	cluster  Cluster
+
+	connections int // at most
 }
 
-// NewHandler judges by the given policy until SetPolicy gives another; nil for none yet. At most maxConcurrent reviews are
-// judged at once, 0 for no limit.
+// NewHandler judges by the given policy until SetPolicy gives another; nil for none yet. At most maxConcurrent reviews
+// of one caller are judged at once, 0 for no limit.
 func NewHandler(p *policy.Policy, maxConcurrent int, log *slog.Logger) *Handler {
-	h := &Handler{mux: http.NewServeMux(), log: log, metrics: newMetrics(), ordinary: semaphore.NewWeighted(maxHeld), long: semaphore.NewWeighted(maxHeld)}
+	h := &Handler{mux: http.NewServeMux(), log: log, metrics: newMetrics(), cluster: noCluster}
 	if maxConcurrent > 0 {
-		h.slots = make(chan struct{}, maxConcurrent)
+		h.reviews.places = budget.ForOne(int64(maxConcurrent))
 	}
+	h.policies.places = budget.ForOne(1)
+	h.Within(budget.Unlimited)
 	if p != nil {
-		h.SetPolicy(p, fromDefault)
+		h.SetPolicy(p, "default")
 	}
-	h.mux.Handle("POST /mutate", h.endpoint("mutate", h.mutate))
-	h.mux.Handle("POST /validate", h.endpoint("validate", h.validate))
-	h.mux.Handle("POST /validate-policy", h.endpoint("validate-policy", h.vetPolicy))
+	h.mux.Handle("POST /mutate", h.endpoint("mutate", &h.reviews, h.judging(readPod, mutate)))
+	h.mux.Handle("POST /validate", h.endpoint("validate", &h.reviews, h.validating()))
+	h.mux.Handle("POST /validate-policy", h.endpoint("validate-policy", &h.policies, h.vetPolicy))
 	return h
 }
+
+// Within has the handler get by with so many bytes of memory, of which the collector may use four fifths
+// (debug.SetMemoryLimit). Call it before the first review.
+func (h *Handler) Within(memory int64) {
+	all := max(memory*4/5-ownMemory, leastMemory)
+	h.reviews.memory = budget.NewShares(all)
+	h.policies.memory = h.reviews.memory.Part(all * 2 / 5)
+	h.loading.memory = h.policies.memory
+	h.connections = int(max(memory/perConnection, leastConnections))
+}
+
+// Loading is held while a policy is loaded: a long one takes much memory for a moment, so one after the other.
+func (h *Handler) Loading() sync.Locker { return &h.loading }
+
+// InCluster has the handler judge for a cluster. Call it before the first review.
+func (h *Handler) InCluster(c Cluster) { h.cluster, h.metrics.known = c, c.NamespaceKnown }
 
 // SetPolicy puts a policy in force that came from source. Each request sees one policy, whole.
 func (h *Handler) SetPolicy(p *policy.Policy, source string) {
 	h.policy.Store(p)
 	h.metrics.policyInForce(p, source)
 }
+
+// PolicyChanged counts a change of the policy that was seen: good, bad or missing.
+func (h *Handler) PolicyChanged(result string, at time.Time) { h.metrics.policyChanged(result, at) }
+
+// PolicyBad tells whether the policy that should be in force has mistakes.
+func (h *Handler) PolicyBad(bad bool) { h.metrics.policyBad(bad) }
+
+// NamespaceLookup counts a namespace that was looked up during a review: found, absent, failed or limited.
+func (h *Handler) NamespaceLookup(result string) { h.metrics.lookups.WithLabelValues(result).Inc() }
 
 // Metrics serves the metrics in Prometheus' text format.
 func (h *Handler) Metrics() http.Handler { return h.metrics.handler() }
@@ -86,9 +107,8 @@ func (h *Handler) Metrics() http.Handler { return h.metrics.handler() }
 func (h *Handler) Registry() prometheus.Registerer { return h.metrics.registry }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// controller-runtime's server bounds the handshake and the headers only. A recorder in a test has no deadlines.
+	// The server bounds the handshake and the headers only. A recorder in a test has no deadlines.
 	control, now := http.NewResponseController(w), time.Now()
-	_ = control.SetReadDeadline(now.Add(readTimeout))
 	_ = control.SetWriteDeadline(now.Add(writeTimeout))
 	if h.draining.Load() {
 		// Kept-alive connections of the API server would otherwise outlive the listener.
@@ -97,165 +117,167 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mux.ServeHTTP(w, r)
 }
 
+// admission makes of a call, whose request is read, a verdict.
+type admission func(context.Context, *call) (verdict, error)
+
+// judging reads a subject of the request, asks the policy in force about it and judges it.
+func (h *Handler) judging(
+	read func(*request) (*pod.Subject, error), judge func(*pod.Subject, policy.Ruling) verdict,
+) admission {
+	return func(ctx context.Context, c *call) (_ verdict, err error) {
+		p := h.policy.Load()
+		if p == nil {
+			return verdict{}, &fault{http.StatusServiceUnavailable, "no policy could be read yet"}
+		}
+		if c.subject, err = read(c.request); err != nil || c.subject == nil {
+			return verdict{}, err
+		}
+		labels, err := h.cluster.labels(ctx, c.subject.Namespace, p)
+		if err != nil {
+			return verdict{}, err
+		}
+		v := judge(c.subject, bounded(ctx, p.For(c.subject, labels), c.subject))
+		v.policy = p.Hash
+		return v, nil
+	}
+}
+
+// validating judges pods and workloads, and the pod templates of custom resources.
+func (h *Handler) validating() admission {
+	ownKinds := h.judging(readNew, validate)
+	return func(ctx context.Context, c *call) (verdict, error) {
+		if p := h.policy.Load(); p != nil {
+			if rows := customTemplates(c.request, p); rows != nil {
+				labels, err := h.cluster.labels(ctx, c.request.Namespace, p)
+				if err != nil {
+					return verdict{}, err
+				}
+				v := validateCustom(ctx, c.request, rows, p, labels)
+				c.subject = v.subject
+				return v, nil
+			}
+		}
+		return ownKinds(ctx, c)
+	}
+}
+
+func (h *Handler) vetPolicy(ctx context.Context, c *call) (verdict, error) {
+	return vetPolicy(ctx, c.request, h.cluster, &h.loading.one, c.hold.take)
+}
+
 // endpoint answers reviews with admit. Whatever keeps it from judging is a plain HTTP error.
-func (h *Handler) endpoint(name string, admit func(context.Context, *request, *policy.Policy) (verdict, error)) http.Handler {
+func (h *Handler) endpoint(name string, l *lane, admit admission) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		var req *request
-		defer func() {
-			if cause := recover(); cause != nil {
-				h.panicked(w, name, req, cause)
-			}
-			h.metrics.duration.WithLabelValues(name).Observe(time.Since(start).Seconds())
-		}()
-		body, release, err := h.readBody(w, r)
-		defer release()
+		defer func() { h.metrics.duration.WithLabelValues(name).Observe(time.Since(start).Seconds()) }()
+		c := &call{endpoint: name, hold: &hold{lane: l, caller: callerOf(r)}}
+		defer c.hold.keep(0)
+		answer, err := h.answer(w, r, c, admit)
 		if err != nil {
-			h.fail(w, name, nil, err)
+			fail(w, err)
 			return
 		}
-		// After the body, so that callers who stall hold nobody up.
-		if !h.enter() {
-			h.fail(w, name, nil, tooMany())
-			return
-		}
-		leave := sync.OnceFunc(h.leave)
-		defer leave()
-		if req, err = decodeReview(body); err != nil {
-			h.fail(w, name, nil, err)
-			return
-		}
-		inForce := h.policy.Load()
-		if inForce == nil && name != "validate-policy" {
-			h.fail(w, name, req, &fault{http.StatusServiceUnavailable, "no policy could be read yet"})
-			return
-		}
-		v, err := admit(r.Context(), req, inForce)
-		if err != nil {
-			h.fail(w, name, req, err)
-			return
-		}
-		answer, err := respond(req, inForce, v)
-		if err != nil {
-			h.fail(w, name, req, err)
-			return
-		}
-		h.metrics.observe(name, req, v)
-		h.logBacklog(req, v)
-		// A caller who does not read holds nobody up either, nor more than the answer.
-		req = nil
-		leave()
-		release()
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 		_, _ = w.Write(answer) // the caller has gone: nobody is left to tell
 	})
 }
 
-func (h *Handler) enter() bool {
-	if h.slots == nil {
-		return true
+// callerOf is whoever calls: the name in his certificate where he has shown one, else his address.
+func callerOf(r *http.Request) string {
+	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
+		return r.TLS.PeerCertificates[0].Subject.String()
 	}
-	select {
-	case h.slots <- struct{}{}:
-		return true
-	default:
-		return false
-	}
+	return budget.Host(r.RemoteAddr)
 }
 
-func (h *Handler) leave() {
-	if h.slots != nil {
-		<-h.slots
+// answer reads and judges a review. When it returns, the answer is all that the review holds: a caller who does not
+// read it holds nobody up.
+func (h *Handler) answer(
+	w http.ResponseWriter, r *http.Request, c *call, admit admission,
+) (answer []byte, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = h.panicked(c, cause)
+		} else if err != nil {
+			h.failed(c, err)
+		}
+		c.hold.leave()
+		c.hold.release()
+		c.hold.keep(perCall + int64(len(answer)))
+	}()
+	if err := c.hold.take(perCall); err != nil {
+		return nil, err
 	}
+	c.body, err = c.hold.read(w, r)
+	if err != nil {
+		return nil, err
+	}
+	// After the body, so that callers who stall hold nobody up.
+	if err := c.hold.place(); err != nil {
+		return nil, err
+	}
+	body, takes, at := budget.Weigh(c.body)
+	c.body = body
+	if err := c.hold.take(takes); err != nil {
+		return nil, err
+	}
+	if c.request, err = decodeReview(c.body, at); err != nil {
+		return nil, err
+	}
+	v, err := admit(r.Context(), c)
+	if err != nil {
+		return nil, err
+	}
+	if r.Context().Err() != nil {
+		return nil, gone()
+	}
+	if answer, err = respond(c.request, v); err != nil {
+		return nil, err
+	}
+	h.metrics.observe(c.endpoint, c.request, v)
+	h.logBacklog(c.request, v)
+	return answer, nil
 }
 
-// readBody reads all of the body. release, which is never nil, gives back what the body takes of the two.
-func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
-	var ordinary, long int64
-	release = sync.OnceFunc(func() { h.ordinary.Release(ordinary); h.long.Release(long) })
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return nil, release, &fault{http.StatusUnsupportedMediaType, fmt.Sprintf("Content-Type is %q: send application/json", r.Header.Get("Content-Type"))}
-	}
-	if r.ContentLength > maxBody {
-		return nil, release, tooLong()
-	}
-	limited := http.MaxBytesReader(w, r.Body, maxBody)
-	buffer := make([]byte, 0, firstBuffer)
-	for {
-		n, err := limited.Read(buffer[len(buffer):cap(buffer)])
-		buffer = buffer[:len(buffer)+n]
-		switch {
-		case errors.Is(err, io.EOF):
-			return buffer, release, nil
-		case errors.As(err, new(*http.MaxBytesError)):
-			return nil, release, tooLong()
-		case err != nil:
-			return nil, release, badRequest("reading the body: %v", err)
-		}
-		if len(buffer) < cap(buffer) {
-			continue
-		}
-		// One byte more than is said lets the end be seen.
-		longer := min(4*cap(buffer), maxBody+1)
-		if said := int(r.ContentLength) + 1; said > cap(buffer) {
-			longer = min(longer, said)
-		}
-		share, mine := h.ordinary, &ordinary
-		if longer > ordinaryBody+1 {
-			share, mine = h.long, &long
-		}
-		more := int64(longer) - *mine
-		if !share.TryAcquire(more) {
-			return nil, release, tooMany()
-		}
-		*mine += more
-		buffer = append(make([]byte, 0, longer), buffer...)
-	}
+// panicked logs a rule that panicked. The server goes on, and failurePolicy decides about the pod.
+func (h *Handler) panicked(c *call, cause any) error {
+	h.metrics.panics.Inc()
+	h.metrics.reviews.WithLabelValues(c.endpoint, "error").Inc()
+	h.log.Error("panic", append(c.about(), "cause", rules.Legible(fmt.Sprint(cause), maxError),
+		"stack", string(debug.Stack()))...)
+	return &fault{http.StatusInternalServerError, "internal error, the log has the details"}
 }
 
-func tooMany() *fault {
-	return &fault{http.StatusTooManyRequests, "too many reviews at once: try again"}
-}
-
-func tooLong() *fault {
-	return &fault{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is over %d bytes", maxBody)}
+// failed tells of a review that cannot be judged.
+func (h *Handler) failed(c *call, err error) {
+	h.metrics.reviews.WithLabelValues(c.endpoint, "error").Inc()
+	h.log.Warn("cannot judge", append(c.about(), "code", codeOf(err), "error", words(err))...)
 }
 
 // fail answers without a review.
-func (h *Handler) fail(w http.ResponseWriter, endpoint string, r *request, err error) {
-	code := http.StatusInternalServerError
-	if f, ok := errors.AsType[*fault](err); ok {
-		code = f.code
-	}
+func fail(w http.ResponseWriter, err error) {
+	code := codeOf(err)
 	if code == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "1")
 	}
-	h.metrics.reviews.WithLabelValues(endpoint, "error").Inc()
-	h.log.Warn("cannot judge", append(about(endpoint, r), "code", code, "error", err.Error())...)
-	http.Error(w, "podvet: "+err.Error(), code)
+	http.Error(w, "podvet: "+words(err), code)
 }
 
-// panicked answers for a rule that panicked: the server lives on, and failurePolicy decides about the pod.
-func (h *Handler) panicked(w http.ResponseWriter, endpoint string, r *request, cause any) {
-	h.metrics.panics.Inc()
-	h.metrics.reviews.WithLabelValues(endpoint, "error").Inc()
-	h.log.Error("panic", append(about(endpoint, r), "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))...)
-	http.Error(w, "podvet: internal error, the log has the details", http.StatusInternalServerError)
+func codeOf(err error) int {
+	if f, ok := errors.AsType[*fault](err); ok {
+		return f.code
+	}
+	return http.StatusInternalServerError
 }
 
-// logBacklog tells of a pod whose findings the mode keeps from biting: what a team has to mend before enforce.
+// logBacklog logs a pod whose findings the mode keeps from having an effect: what a team has to fix before enforce.
 func (h *Handler) logBacklog(r *request, v verdict) {
-	if len(v.findings) == 0 || r.DryRun || v.subject.Template || v.mode != policy.ModeAudit && v.mode != policy.ModeWarn {
+	if len(v.findings) == 0 || r.DryRun || v.subject.Template ||
+		v.mode != policy.ModeAudit && v.mode != policy.ModeWarn {
 		return
 	}
-	list := listed(v.findings, func(f rules.Finding) string { return f.Uncapped.String() + " " + placeOf(f) }, "%d more")
-	h.log.Info("findings", "namespace", r.Namespace, "name", r.Name, "kind", v.subject.OwnerKind, "mode", v.mode, "findings", list)
-}
-
-func about(endpoint string, r *request) []any {
-	if r == nil {
-		return []any{"endpoint", endpoint}
-	}
-	return []any{"endpoint", endpoint, "uid", string(r.UID), "kind", r.Kind.Kind, "namespace", r.Namespace, "name", r.Name}
+	finding := func(f rules.Finding) string { return f.Uncapped.String() + " " + placeOf(f) }
+	h.log.Info("findings", "namespace", legible(r.Namespace), "name", legible(v.subject.Name),
+		"kind", legible(v.subject.OwnerKind), "mode", v.mode, "findings", listed(v.findings, finding, "%d more"))
 }

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -11,17 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podvet/podvet/rules"
+	"github.com/podvet/podvet/webhook/budget"
 )
 
-// The envelope of admission.k8s.io/v1, as far as podvet reads or writes it. The object stays raw until its
-// kind is known: one decode into the right type, and no field it does not know is ever touched.
-type review struct {
-	APIVersion string    `json:"apiVersion"`
-	Kind       string    `json:"kind"`
-	Request    *request  `json:"request,omitempty"`
-	Response   *response `json:"response,omitempty"`
-}
-
+// The envelope of admission.k8s.io/v1, as far as podvet reads or writes it. The object stays raw until its kind is
+// known: one decode into the right type, and no field it does not know is ever touched.
 type request struct {
 	UID         types.UID               `json:"uid"`
 	Kind        metav1.GroupVersionKind `json:"kind"`
@@ -29,34 +24,43 @@ type request struct {
 	Name        string                  `json:"name"`
 	Namespace   string                  `json:"namespace"`
 	Operation   string                  `json:"operation"`
-	Object      jsontext.Value          `json:"object"`
-	OldObject   jsontext.Value          `json:"oldObject"`
 	DryRun      bool                    `json:"dryRun"`
+	Object      jsontext.Value          `json:"-"` // a part of the body, as OldObject is
+	OldObject   jsontext.Value          `json:"-"`
 }
 
+// asked is a review as it is read.
+type asked struct {
+	APIVersion string   `json:"apiVersion"`
+	Kind       string   `json:"kind"`
+	Request    *request `json:"request"`
+}
+
+// response is what podvet answers, by the field names of admission.k8s.io/v1.
 type response struct {
-	UID              types.UID         `json:"uid"`
-	Allowed          bool              `json:"allowed"`
-	Status           *status           `json:"status,omitempty"`
-	Patch            []byte            `json:"patch,omitempty"`
-	PatchType        string            `json:"patchType,omitempty"`
-	AuditAnnotations map[string]string `json:"auditAnnotations,omitempty"`
-	Warnings         []string          `json:"warnings,omitempty"`
+	UID              types.UID
+	Allowed          bool
+	Status           *status
+	Patch            []byte // a JSON Patch, nil for none
+	AuditAnnotations map[string]string
+	Warnings         []string
 }
 
 type status struct {
-	Message string              `json:"message"`
-	Reason  metav1.StatusReason `json:"reason"`
-	Code    int32               `json:"code"`
+	Message string
+	Reason  metav1.StatusReason
+	Code    int32
 }
 
 const reviewAPIVersion = "admission.k8s.io/v1"
 
 // As the API server's own decoder: duplicate names and broken UTF-8 are no reason to refuse a pod.
-var decodeOptions = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+var decodeOptions = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true),
+	json.WithUnmarshalers(quantities))
 
 // The API types' omitempty means what it means to encoding/json: zero numbers are left out.
-var encodeOptions = json.JoinOptions(jsonv1.OmitEmptyWithLegacySemantics(true), json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
+var encodeOptions = json.JoinOptions(jsonv1.OmitEmptyWithLegacySemantics(true), json.Deterministic(true),
+	jsontext.AllowInvalidUTF8(true))
 
 // fault is why podvet cannot judge. It becomes an HTTP error without a review, so that the webhook's
 // failurePolicy decides; a review that says "not allowed" would refuse the pod even with Ignore.
@@ -71,40 +75,59 @@ func badRequest(format string, args ...any) *fault {
 	return &fault{http.StatusBadRequest, fmt.Sprintf(format, args...)}
 }
 
-// decodeReview reads the envelope.
-func decodeReview(body []byte) (*request, error) {
-	var r review
-	if err := json.Unmarshal(body, &r, decodeOptions); err != nil {
-		return nil, badRequest("the body is no AdmissionReview: %v", err)
+// decodeReview reads the envelope. The objects in it are left where they are: most of a review is theirs, and they are
+// read once, as what they are, or not at all.
+func decodeReview(body []byte, at budget.Parts) (*request, error) {
+	var r asked
+	if err := json.Unmarshal(envelope(body, at), &r, decodeOptions); err != nil {
+		return nil, badRequest("the body is not an AdmissionReview: %s", told(err, len(body)))
 	}
 	if r.Kind != "AdmissionReview" || r.APIVersion != reviewAPIVersion {
-		return nil, badRequest("the body is a %q of %q, podvet answers an AdmissionReview of %s: list v1 in the webhook's admissionReviewVersions",
-			r.Kind, r.APIVersion, reviewAPIVersion)
+		return nil, badRequest("the body is a %q of %q, but podvet answers an AdmissionReview of %s: "+
+			"list v1 in the webhook's admissionReviewVersions",
+			legible(r.Kind), legible(r.APIVersion), reviewAPIVersion)
 	}
 	if r.Request == nil {
 		return nil, badRequest("the AdmissionReview has no request")
 	}
+	r.Request.Object, r.Request.OldObject = at.Object.Of(body), at.OldObject.Of(body)
 	return r.Request, nil
 }
 
-// newObject returns an empty object of the request's kind, nil for a kind that podvet does not know.
-func (r *request) newObject() rules.Object {
-	apiVersion := r.Kind.Version
-	if r.Kind.Group != "" {
-		apiVersion = r.Kind.Group + "/" + r.Kind.Version
+// told is what is wrong with a text of so many bytes. The words of an error can be twelve times as long as a text that
+// it quotes: of a long one only the place is said.
+func told(err error, length int) string {
+	wrong, ok := errors.AsType[*json.SemanticError](err)
+	switch {
+	case length <= maxQuoted:
+		return err.Error()
+	case ok:
+		return "it has what does not belong there at " + rules.Legible(string(wrong.JSONPointer), maxError)
 	}
-	return rules.NewObject(apiVersion, r.Kind.Kind)
+	return "it is not JSON"
 }
 
-// decodeObject reads a pod or a workload and fills in the API defaults. The API server has done that
-// already; a hand-made review may lack them, and the patch never writes them.
-func decodeObject(raw jsontext.Value, into rules.Object) error {
-	if len(raw) == 0 || raw.Kind() != '{' {
-		return badRequest("the request has no object")
+// maxQuoted is the longest text whose errors are put into words, in bytes.
+const maxQuoted = 64 << 10
+
+// envelope is a body without the objects.
+func envelope(body []byte, at budget.Parts) []byte {
+	first, second := at.Object, at.OldObject
+	if first.Begin > second.Begin {
+		first, second = second, first
 	}
-	if err := json.Unmarshal(raw, into, decodeOptions); err != nil {
-		return badRequest("the object cannot be read: %v", err)
+	rest := make([]byte, 0, len(body)-len(first.Of(body))-len(second.Of(body))+2*len("null"))
+	from := 0
+	for _, object := range []budget.Span{first, second} {
+		if object.End > 0 {
+			rest = append(append(rest, body[from:object.Begin]...), "null"...)
+			from = object.End
+		}
 	}
-	rules.Default(into)
-	return nil
+	return append(rest, body[from:]...)
+}
+
+// refusal is the status of an object that is not admitted.
+func refusal(message string) *status {
+	return &status{Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden, Message: message}
 }

@@ -20,15 +20,17 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/podvet/podvet/rules"
+	"github.com/podvet/podvet/rules/catalogue"
 	"github.com/podvet/podvet/rules/policy"
 )
 
 func newTestHandler(t testing.TB, policyText string) *Handler {
 	t.Helper()
-	p := policy.Default()
+	p := policy.Default(catalogue.All)
 	if policyText != "" {
 		var err error
-		if p, err = policy.Load("test", []byte("apiVersion: podvet.dev/v1alpha1\nkind: Policy\n"+policyText), time.Now()); err != nil {
+		text := "apiVersion: podvet.dev/v1alpha1\nkind: Policy\n" + policyText
+		if p, err = policy.Load(catalogue.All, "test", []byte(text), time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -96,7 +98,8 @@ func reviewOf(t testing.TB, object string, edit ...func(*admissionv1.AdmissionRe
 func corpus(t testing.TB) map[string][]byte {
 	t.Helper()
 	reviews := map[string][]byte{}
-	for _, pattern := range []string{"testdata/reviews/*.json", "../rules/catalogue/*/good*.yaml", "../rules/catalogue/*/bad*.yaml", "../examples/*.yaml"} {
+	for _, pattern := range []string{"testdata/reviews/*.json",
+		"../rules/catalogue/*/good*.yaml", "../rules/catalogue/*/bad*.yaml", "../examples/*.yaml"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: nothing there (%v)", pattern, err)

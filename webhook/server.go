@@ -9,19 +9,19 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"sync/atomic"
 	"syscall"
 	"time"
 
-	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
+	"golang.org/x/net/http2"
+
+	"github.com/podvet/podvet/webhook/budget"
 )
 
-// Certificate is where the serving certificate comes from.
-type Certificate interface {
-	GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	Run(ctx context.Context) error // keeps it good until ctx ends
-	Ready() error                  // why none can be served that callers can verify
-}
+// headTimeout is how long a handshake and the head of a request may take, and maxHead how many bytes a head may have.
+const (
+	headTimeout = 10 * time.Second
+	maxHead     = 16 << 10
+)
 
 // ServeOptions say where and how to serve.
 type ServeOptions struct {
@@ -31,45 +31,41 @@ type ServeOptions struct {
 	ClientCAs      *x509.CertPool // only callers with a certificate of theirs are answered; nil for all
 	ShutdownDelay  time.Duration
 	MetricsAddress string // "" for none
-	HealthAddress  string // "" for none
-	Started        func() // called once requests are answered; may be nil
+	// MetricsGuard lets only some read the metrics, which then takes TLS; nil for everyone.
+	MetricsGuard  func(http.Handler) http.Handler
+	HealthAddress string // "" for none
+	Started       func() // called once requests are answered; may be nil
 }
 
 // Serve answers until ctx ends. Then it is no longer ready, goes on for the shutdown delay asking every
 // caller to close its connection, and finishes the open requests. The error is one line that names what to do.
 func (h *Handler) Serve(ctx context.Context, o ServeOptions) error {
-	// The side servers are first: a port of theirs that is taken must stop everything.
-	var side []*http.Server
-	defer func() {
-		for _, s := range side {
-			_ = s.Close()
-		}
-	}()
 	if o.Port < 1 || o.Port > 65535 {
-		return fmt.Errorf("--port %d is no port: write 1 to 65535", o.Port)
+		return fmt.Errorf("--port %d is not a valid port: write 1 to 65535", o.Port)
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/", h)
-	server := ctrlwebhook.NewServer(ctrlwebhook.Options{Host: o.Address, Port: o.Port, WebhookMux: mux,
-		TLSOpts: []func(*tls.Config){o.tls}})
-	for _, s := range []struct {
-		flag, address string
-		handler       http.Handler
-	}{
-		{"--metrics-address", o.MetricsAddress, h.metricsMux()},
-		{"--health-address", o.HealthAddress, healthMux(h.readiness(o.Certificate, o.started(server.StartedChecker())))},
-	} {
-		if s.address == "" {
-			continue
-		}
-		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.address)
-		if err != nil {
-			return listenError(s.flag, s.address, err)
-		}
-		srv := &http.Server{Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute}
-		side = append(side, srv)
-		go func() { _ = srv.Serve(listener) }() // ends with Close
+	// The side servers are first: a port of theirs that is taken must stop everything.
+	metrics, metricsTLS := h.metricsMux(), (*tls.Config)(nil)
+	if o.MetricsGuard != nil { // a token must not be read on the way
+		metrics, metricsTLS = o.MetricsGuard(metrics), ServeOptions{Certificate: o.Certificate}.tls()
 	}
+	closeMetrics, err := serveBeside(ctx, "--metrics-address", o.MetricsAddress, metrics, metricsTLS)
+	if err != nil {
+		return err
+	}
+	defer closeMetrics()
+	ready := readiness{handler: h, certificate: o.Certificate}
+	ready.look()
+	closeHealth, err := serveBeside(ctx, "--health-address", o.HealthAddress, healthMux(&ready), nil)
+	if err != nil {
+		return err
+	}
+	defer closeHealth()
+	address := net.JoinHostPort(o.Address, strconv.Itoa(o.Port))
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return listenError("--port", address, err)
+	}
+	ready.listening.Store(true)
 
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -79,48 +75,84 @@ func (h *Handler) Serve(ctx context.Context, o ServeOptions) error {
 		time.Sleep(o.ShutdownDelay)
 		stop()
 	}()
+	go ready.follow(serving)
 	// While it drains, its certificate is still renewed.
 	kept := make(chan error, 1)
 	go func() { kept <- o.Certificate.Run(serving) }()
 	if o.Started != nil {
-		go func() {
-			for serving.Err() == nil {
-				// A handshake without a certificate would be logged, each time.
-				if _, err := o.Certificate.GetCertificate(nil); err == nil && server.StartedChecker()(nil) == nil {
-					o.Started()
-					return
-				}
-				time.Sleep(20 * time.Millisecond)
-			}
-		}()
+		go o.tellStarted(serving, ready.look)
 	}
-	if err := server.Start(serving); err != nil {
-		return listenError("--port", net.JoinHostPort(o.Address, strconv.Itoa(o.Port)), err)
+	if err := h.serve(serving, budget.Listen(listener, h.connections), o.tls()); err != nil {
+		return listenError("--port", address, err)
 	}
 	stop()
 	return <-kept
 }
 
-// started is controller-runtime's check, a handshake. Where callers need a certificate that is done until it succeeds once:
-// it has none, and the server logs each handshake that it refuses.
-func (o ServeOptions) started(check func(*http.Request) error) func(*http.Request) error {
-	if o.ClientCAs == nil {
-		return check
-	}
-	var once atomic.Bool
-	return func(r *http.Request) error {
-		if once.Load() {
-			return nil
-		}
-		err := check(r)
-		once.Store(err == nil)
+// finishTime is how long open requests may take when all else has ended.
+const finishTime = time.Minute
+
+// serve serves TLS until ctx ends, and then finishes the open requests.
+func (h *Handler) serve(ctx context.Context, listener net.Listener, config *tls.Config) error {
+	// The API server sends a head of a few hundred bytes. Streams over the limit get a connection more from it.
+	server := &http.Server{Handler: h, TLSConfig: config, ReadHeaderTimeout: headTimeout, IdleTimeout: 90 * time.Second,
+		MaxHeaderBytes: maxHead, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 64,
+			MaxReceiveBufferPerConnection: 128 << 10, MaxReceiveBufferPerStream: 128 << 10}}
+	// Not net/http's own HTTP/2: up to Go 1.26.8 a caller who changes his header table ends the process (GO-2026-6617).
+	if err := http2.ConfigureServer(server, nil); err != nil { //nolint:staticcheck // deprecated for Go 1.27
 		return err
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		<-ctx.Done()
+		finishing, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
+		defer cancel()
+		_ = server.Shutdown(finishing) // who is still there then has not read his answer
+	}()
+	if err := server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	<-ended
+	return nil
+}
+
+// serveBeside serves on the address of a flag until it is closed, and nothing where there is no address. Without a
+// configuration of TLS it is plain HTTP.
+func serveBeside(ctx context.Context, flag, address string, handler http.Handler, secure *tls.Config) (
+	closeServer func(), err error) {
+	if address == "" {
+		return func() {}, nil
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, listenError(flag, address, err)
+	}
+	listener = budget.Listen(listener, leastConnections)
+	if secure != nil {
+		listener = tls.NewListener(listener, secure)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: headTimeout, ReadTimeout: headTimeout,
+		WriteTimeout: headTimeout, IdleTimeout: time.Minute, MaxHeaderBytes: maxHead}
+	go func() { _ = server.Serve(listener) }() // ends with Close
+	return func() { _ = server.Close() }, nil
+}
+
+// tellStarted calls Started once requests are answered, and look before, so that /readyz knows.
+func (o ServeOptions) tellStarted(serving context.Context, look func()) {
+	for serving.Err() == nil {
+		if _, err := o.Certificate.GetCertificate(nil); err == nil {
+			look()
+			o.Started()
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 
 // tls is TLS 1.2 with forward secrecy and authenticated encryption at least; 1.3 has nothing else.
-func (o ServeOptions) tls(c *tls.Config) {
-	c.MinVersion = tls.VersionTLS12
+func (o ServeOptions) tls() *tls.Config {
+	c := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 	c.CipherSuites = []uint16{
 		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
 		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
@@ -130,6 +162,7 @@ func (o ServeOptions) tls(c *tls.Config) {
 	if o.ClientCAs != nil {
 		c.ClientCAs, c.ClientAuth = o.ClientCAs, tls.RequireAndVerifyClientCert
 	}
+	return c
 }
 
 // listenError says in one line why an address cannot be served, and which flag chooses another.
@@ -142,15 +175,24 @@ func listenError(flag, address string, err error) error {
 
 func (h *Handler) metricsMux() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", h.Metrics())
+	metrics, scrapes := h.Metrics(), budget.ForOne(2) // one that is not read holds all of its text
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		caller := budget.Host(r.RemoteAddr)
+		if !scrapes.Take(caller, 1) {
+			fail(w, tooMany())
+			return
+		}
+		defer scrapes.Release(caller, 1)
+		metrics.ServeHTTP(w, r)
+	})
 	return mux
 }
 
-func healthMux(ready func(*http.Request) error) http.Handler {
+func healthMux(ready *readiness) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if err := ready(r); err != nil {
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := ready.missing(); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/podvet/podvet/cmd/podvet/internal/vet"
+	"github.com/podvet/podvet/rules/catalogue"
 	"github.com/podvet/podvet/rules/policy"
 )
 
@@ -24,7 +26,8 @@ func manifests(b *testing.B) []byte {
 	for i := range 10_000 {
 		stream.WriteString("---\n")
 		if i%2 == 1 {
-			fmt.Fprintf(&stream, "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c-%d\ndata:\n  settings.yaml: |\n%s", i, settings)
+			fmt.Fprintf(&stream, "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c-%d\n"+
+				"data:\n  settings.yaml: |\n%s", i, settings)
 			continue
 		}
 		text, err := os.ReadFile(files[i/2%len(files)])
@@ -40,12 +43,13 @@ func manifests(b *testing.B) []byte {
 // BenchmarkCheck judges 10,000 manifests from one stream.
 func BenchmarkCheck(b *testing.B) {
 	stream := manifests(b)
-	p := policy.Default()
+	p := policy.Default(catalogue.All)
 	b.SetBytes(int64(len(stream)))
 	b.ReportAllocs()
 	for b.Loop() {
-		found := judgeAll([]string{"-"}, bytes.NewReader(stream), judgement{policy: p}, func() {})
-		if problems := slices.Collect(found.Problems); len(problems) > 0 || found.Summary.Subjects == 0 {
+		read := func(to vet.Input) { to.Text(vet.Text{Name: "stdin", Reader: bytes.NewReader(stream)}) }
+		found := vet.Judge{Policy: p}.All(read, func() {}, nil)
+		if problems := slices.Collect(found.Invalid); len(problems) > 0 || found.Summary.Subjects == 0 {
 			b.Fatalf("%v %v", found.Summary, problems)
 		}
 	}

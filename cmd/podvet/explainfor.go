@@ -1,130 +1,69 @@
 package main
 
 import (
-	"fmt"
 	"io"
-	"strconv"
-	"strings"
-	"text/tabwriter"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/podvet/podvet/cmd/podvet/internal/console"
+	"github.com/podvet/podvet/cmd/podvet/internal/input"
 	"github.com/podvet/podvet/cmd/podvet/internal/manifest"
-	"github.com/podvet/podvet/rules"
-	"github.com/podvet/podvet/rules/policy"
+	"github.com/podvet/podvet/cmd/podvet/internal/preview"
+	"github.com/podvet/podvet/cmd/podvet/internal/stream"
+	"github.com/podvet/podvet/rules/catalogue"
 )
 
 // explainFor says of each object in a file what the policy decides about it; of one rule where one is named.
-func explainFor(cmd *cobra.Command, policyFile, object string, only []string) error {
-	source := policy.BuiltIn()
-	if policyFile != "" {
-		var err error
-		if source, err = policyFrom(cmd, policyFile, object); err != nil {
-			return err
+func explainFor(cmd *cobra.Command, policyFile, object string, only ...string) error {
+	source, err := policyOr(cmd, policyFile, object)
+	if err != nil {
+		return err
+	}
+	explainer, err := source.Explainer(catalogue.All, time.Now())
+	if err != nil {
+		return err
+	}
+	in, namespaces, err := readOne(cmd, object)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }() // it was only read
+	e := preview.Explained{Policy: explainer, Namespaces: namespaces, File: source.File, Only: only}
+	in.Text(object, func(name string, r io.Reader) { stream.Split(name, r, e.Chunk, e.Problem) }, e.Problem)
+	rest := e.Unexplained()
+	switch {
+	case e.Text.Len() == 0 && len(rest) == 0 && len(e.Problems) == 0:
+		e.Problem(holdsNone(object))
+	case e.Text.Len() == 0:
+		e.Problems = append(e.Problems, rest...)
+	default:
+		for _, p := range rest {
+			console.Say(cmd.ErrOrStderr(), slices.Values([]string{p.Error()}))
 		}
 	}
-	explainer, err := source.Explainer(time.Now())
-	if err != nil {
+	if _, err := io.WriteString(cmd.OutOrStdout(), console.PrintableLines(e.Text.String())); err != nil {
 		return err
 	}
-	namespaces, stdin, err := manifest.ReadNamespaces([]string{object}, cmd.InOrStdin(), func() {})
+	return allProblems(e.Problems)
+}
+
+// readOne reads a file, or standard input, whose pods a command looks into. What holds no whole objects is refused,
+// with what to name instead. It warns of namespaces that the API server refuses.
+func readOne(cmd *cobra.Command, object string) (*input.Input, manifest.Namespaces, error) {
+	in, namespaces, err := input.Read([]string{object}, cmd.InOrStdin(), input.Selection{Around: true}, func() {})
 	if err != nil {
-		return err
+		return nil, namespaces, err
 	}
-	defer func() { _ = stdin.Close() }() // it was only read
 	warnOf(cmd, namespaces)
-	by := judgement{explainer.Policy, namespaces}
-	var problems []manifest.Problem
-	var text strings.Builder
-	readFile(object, stdin, func(c manifest.Chunk) {
-		docs, errs := manifest.Parse(c)
-		problems = append(problems, errs...)
-		for _, doc := range docs {
-			if doc.Object == nil {
-				continue
-			}
-			rules.Default(doc.Object)
-			subject, ok := rules.SubjectOf(doc.Object)
-			if !ok {
-				continue
-			}
-			if text.Len() > 0 {
-				text.WriteByte('\n')
-			}
-			name := subject.Name
-			if subject.Namespace != "" {
-				name = subject.Namespace + "/" + name
-			}
-			fmt.Fprintf(&text, "%s:%d: %s %s\n", doc.File, doc.Line, doc.Kind, name)
-			ruling := by.ruling(subject)
-			for _, note := range ruling.Notes {
-				fmt.Fprintf(&text, "  warning: %s\n", note)
-			}
-			writeExplanation(&text, source.File, explainer.Explain(subject, namespaces.Labels(subject.Namespace)), countFindings(subject, ruling.Plan), only)
-		}
-	}, func(p manifest.Problem) { problems = append(problems, p) })
-	if text.Len() == 0 && len(problems) == 0 {
-		problems = append(problems, manifest.Problem{File: manifest.Name(object), Text: "holds no pod or workload: name a file with one"})
+	if what := in.Instead(object); what != "" {
+		_ = in.Close() // it was only read
+		return nil, namespaces, manifest.Problem{File: input.NameOf(object), Text: what}
 	}
-	if _, err := io.WriteString(cmd.OutOrStdout(), text.String()); err != nil {
-		return err
-	}
-	return allProblems(problems)
+	return in, namespaces, nil
 }
 
-// countFindings counts by rule, fixes that the policy turns on taken as applied.
-func countFindings(s *rules.Subject, plan *rules.Plan) map[*rules.Rule]int {
-	count := map[*rules.Rule]int{}
-	for _, f := range rules.Vet(s, plan).Findings {
-		count[f.Rule]++
-	}
-	return count
-}
-
-func writeExplanation(out io.Writer, file string, e *policy.Explanation, count map[*rules.Rule]int, only []string) {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, s := range e.Scopes {
-		_, _ = fmt.Fprintf(table, "  scope\t%s\t%s\n", s.Value, from(file, policy.Decided{By: "matches", Line: s.Line}))
-	}
-	for _, key := range e.Keys {
-		if key.Key == "injectedContainers" && key.Line == 0 { // a long list that nobody wrote
-			continue
-		}
-		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\n", key.Key, key.Value, from(file, key))
-	}
-	_ = table.Flush() // to a buffer
-	_, _ = fmt.Fprintf(table, "\n  RULE\tLEVEL\tFINDS\tFIX\tDECIDED BY\n")
-	for _, r := range e.Rules {
-		if len(only) > 0 && only[0] != r.Rule.ID {
-			continue
-		}
-		level, by := r.Level.String(), from(file, r.LevelBy)
-		if r.Level != r.Uncapped {
-			by = fmt.Sprintf("%s by %s; the mode caps it", r.Uncapped, by)
-		}
-		if r.Rule.HasFix() && r.FixBy.Line > 0 {
-			by += "; fix by " + from(file, r.FixBy)
-		}
-		finds := "-"
-		if n := count[r.Rule]; n > 0 {
-			finds = strconv.Itoa(n)
-		}
-		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\n", r.Rule.ID, level, finds, r.FixBy.Value, by)
-		for _, x := range r.Lower {
-			if x.Key != "" {
-				x.By = fmt.Sprintf("container %q: %s", x.Key, x.By)
-			}
-			_, _ = fmt.Fprintf(table, "  \t%s\t\t\t%s\n", x.Value, from(file, x))
-		}
-	}
-	_ = table.Flush()
-}
-
-// from says what decided, and where that is written.
-func from(file string, d policy.Decided) string {
-	if d.Line == 0 {
-		return d.By
-	}
-	return fmt.Sprintf("%s, %s:%d", d.By, file, d.Line)
+func holdsNone(object string) manifest.Problem {
+	return manifest.Problem{File: input.NameOf(object), Text: "holds no pod or workload: name a file with one"}
 }

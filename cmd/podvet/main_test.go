@@ -18,7 +18,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
-		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "", // writes what cmp compares with anew
+		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "", // writes what cmp compares with again
 		Setup: func(env *testscript.Env) error {
 			// A port that is taken until the script ends, and one that was free a moment ago.
 			taken, err := net.Listen("tcp", "127.0.0.1:0")

@@ -13,12 +13,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 	appsv1 "k8s.io/api/apps/v1"
 	sigsyaml "sigs.k8s.io/yaml"
 
-	"github.com/podvet/podvet/rules"
+	"github.com/podvet/podvet/cmd/podvet/internal/preview"
+	"github.com/podvet/podvet/rules/catalogue"
+	"github.com/podvet/podvet/rules/pod"
 	"github.com/podvet/podvet/rules/policy"
 	"github.com/podvet/podvet/webhook"
 )
@@ -32,7 +35,7 @@ const (
 type publishedPolicy struct {
 	dir, title string
 	source     policy.Source
-	test       policyTest
+	test       preview.Cases
 }
 
 // readPublished reads a folder of docs/policies and checks its form.
@@ -49,7 +52,7 @@ func readPublished(t *testing.T, dir string) publishedPolicy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := policy.Decode(test, text, policyTestKind, &p.test); err != nil {
+	if err := preview.DecodeCases(test, text, &p.test); err != nil {
 		t.Fatal(err)
 	}
 	// The schema, a title, what it does and why.
@@ -60,7 +63,8 @@ func readPublished(t *testing.T, dir string) publishedPolicy {
 	comment, _, _ = strings.Cut(comment, "\napiVersion: ")
 	title, explanation, _ := strings.Cut(comment, "\n#\n")
 	if p.title = title; !strings.HasSuffix(title, ".") || strings.Contains(title, "\n") || len(explanation) < 100 {
-		t.Errorf("%s: title %q and explanation %q: write a sentence, and then what the policy does and why", file, title, explanation)
+		t.Errorf("%s: title %q and explanation %q: write a sentence, and then what the policy does and why",
+			file, title, explanation)
 	}
 	for line := range strings.SplitSeq(explanation, "\n") {
 		if !strings.HasPrefix(line, "# ") || len(line) > 120 {
@@ -97,10 +101,10 @@ func TestPolicies(t *testing.T) {
 			if day == "" {
 				t.Fatal("test.yaml has no date: its cases would end with an exemption")
 			}
-			if advice := p.source.Advice(day.Start()); len(advice) > 0 {
+			if advice := adviceOf(t, p.source, day.Start()); len(advice) > 0 {
 				t.Errorf("advice: %v", advice)
 			}
-			whole, err := p.source.Load(day.Start())
+			whole, err := p.source.Load(catalogue.All, day.Start())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -114,7 +118,8 @@ func TestPolicies(t *testing.T) {
 				}
 			}
 			for place, less := range lessened(t, p.source) {
-				if other, err := less.Load(day.Start()); err == nil && len(policy.Diff(whole, other)) > 0 && !p.notice(t, less) {
+				other, err := less.Load(catalogue.All, day.Start())
+				if err == nil && len(preview.Policies(whole, other)) > 0 && !p.notice(t, less) {
 					t.Errorf("no case notices that %s is gone", place)
 				}
 			}
@@ -122,7 +127,7 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
-func findsSomething(c policyCase) bool {
+func findsSomething(c preview.Case) bool {
 	for _, findings := range c.Want {
 		if len(findings) > 0 {
 			return true
@@ -131,17 +136,17 @@ func findsSomething(c policyCase) bool {
 	return false
 }
 
-func (p publishedPolicy) run(c policyCase, by policy.Source) ([]string, error) {
+func (p publishedPolicy) run(c preview.Case, by policy.Source) ([]string, error) {
 	if c.Date == "" {
 		c.Date = p.test.Date
 	}
-	return c.run(p.dir, by)
+	return c.Run(p.dir, by)
 }
 
 // notice tells whether a case fails by another policy.
 func (p publishedPolicy) notice(t *testing.T, other policy.Source) bool {
 	t.Helper()
-	return slices.ContainsFunc(p.test.Cases, func(c policyCase) bool {
+	return slices.ContainsFunc(p.test.Cases, func(c preview.Case) bool {
 		differences, err := p.run(c, other)
 		if err != nil {
 			t.Fatal(err)
@@ -197,7 +202,8 @@ func TestPolicyTestOfPolicies(t *testing.T) {
 	var out bytes.Buffer
 	root.SetOut(&out)
 	root.SetArgs([]string{"policy", "test", policiesFolder})
-	if err := root.Execute(); err != nil || !regexp.MustCompile(`^[1-9]\d+ passed, 0 failed\n$`).MatchString(out.String()) {
+	passed := regexp.MustCompile(`^[1-9]\d+ passed, 0 failed\n$`)
+	if err := root.Execute(); err != nil || !passed.MatchString(out.String()) {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 }
@@ -222,22 +228,32 @@ func TestPoliciesIndex(t *testing.T) {
 // TestPoliciesAtAdmission: what the policies do to workloads, and the probes that they write.
 func TestPoliciesAtAdmission(t *testing.T) {
 	const (
-		unresolved = `{"metadata":{"name":"web"},"spec":{"template":{"spec":{"containers":[{"name":"app","readinessProbe":{"httpGet":{"port":"http"}}}]}}}}`
-		unready    = `{"metadata":{"name":"web"},"spec":{"containers":[{"name":"app","ports":[{"name":"http","containerPort":80,"protocol":"TCP"}]}]}}`
-		slow       = `{"metadata":{"name":"web","labels":{"runtime":"jvm"}},"spec":{"containers":[{"name":"app",
-			"readinessProbe":{"tcpSocket":{"port":80},"periodSeconds":10,"failureThreshold":3,"timeoutSeconds":1,"successThreshold":1},
-			"livenessProbe":{"tcpSocket":{"port":80},"periodSeconds":10,"failureThreshold":3,"timeoutSeconds":1,"successThreshold":1}}]}}`
+		unresolved = `{"metadata":{"name":"web"},"spec":{"template":{"spec":{"containers":[
+			{"name":"app","readinessProbe":{"httpGet":{"port":"http"}}}
+		]}}}}`
+		unready = `{"metadata":{"name":"web"},"spec":{"containers":[
+			{"name":"app","ports":[{"name":"http","containerPort":80,"protocol":"TCP"}]}
+		]}}`
+		numbers = `"periodSeconds":10,"failureThreshold":3,"timeoutSeconds":1,"successThreshold":1`
+		slow    = `{"metadata":{"name":"web","labels":{"runtime":"jvm"}},"spec":{"containers":[{"name":"app",
+			"readinessProbe":{"tcpSocket":{"port":80},` + numbers + `},
+			"livenessProbe":{"tcpSocket":{"port":80},` + numbers + `}}]}}`
+		warned = `"warnings":["podvet will refuse these pods: container \"app\": readinessProbe uses undeclared port`
+		added  = `"value":{"httpGet":{"path":"/ready","port":"http","scheme":"HTTP"},` +
+			`"timeoutSeconds":1,"periodSeconds":5,`
 	)
-	deployment, pod := `"group":"apps","version":"v1","kind":"Deployment"`, `"group":"","version":"v1","kind":"Pod"`
+	deployment, aPod := `"group":"apps","version":"v1","kind":"Deployment"`, `"group":"","version":"v1","kind":"Pod"`
 	for _, c := range []struct{ policy, namespace, endpoint, kind, object, want string }{
 		{"gitops", "shop", "/validate", deployment, unresolved, `"allowed":false`},
 		{"strict-payments", "pay-core", "/validate", deployment, unresolved, `"allowed":false`},
-		{"strict-payments", "pay-playground", "/validate", deployment, unresolved, `"warnings":["container \"app\": readinessProbe names port`},
-		{"strict-payments", "shop", "/validate", deployment, unresolved, `"warnings":["container \"app\": readinessProbe names port`},
-		{"promised-readiness", "shop", "/mutate", pod, unready, `"value":{"httpGet":{"path":"/ready","port":"http","scheme":"HTTP"},"timeoutSeconds":1,"periodSeconds":5,`},
-		{"slow-starters", "shop", "/mutate", pod, slow, `"periodSeconds":3,"successThreshold":1,"failureThreshold":201}`},
+		{"strict-payments", "pay-playground", "/validate", deployment, unresolved, warned},
+		{"strict-payments", "shop", "/validate", deployment, unresolved, warned},
+		{"declared-readiness", "shop", "/mutate", aPod, unready, added},
+		{"slow-starters", "shop", "/mutate", aPod, slow,
+			`"periodSeconds":3,"successThreshold":1,"failureThreshold":201}`},
 	} {
-		review := fmt.Sprintf(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"1","operation":"CREATE","namespace":%q,"kind":{%s},"object":%s}}`,
+		review := fmt.Sprintf(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":
+			{"uid":"1","operation":"CREATE","namespace":%q,"kind":{%s},"object":%s}}`,
 			c.namespace, c.kind, c.object)
 		request := httptest.NewRequest(http.MethodPost, c.endpoint, strings.NewReader(review))
 		request.Header.Set("Content-Type", "application/json")
@@ -251,9 +267,10 @@ func TestPoliciesAtAdmission(t *testing.T) {
 			t.Errorf("%s in %s: %d %s, want %s", c.policy, c.namespace, recorder.Code, got, c.want)
 		}
 	}
-	subject, _ := rules.SubjectOf(&appsv1.Deployment{})
+	subject, _ := pod.SubjectOf(&appsv1.Deployment{})
 	gitops := publishedAs(t, "gitops")
-	if got := gitops.For(subject, map[string]string{"example.com/add-on": "true"}).Workloads; got != policy.WorkloadsWarn {
+	labels := map[string]string{"example.com/add-on": "true"}
+	if got := gitops.For(subject, labels).Workloads; got != policy.WorkloadsWarn {
 		t.Errorf("workloads of add-ons: %s", got)
 	}
 }
@@ -261,7 +278,7 @@ func TestPoliciesAtAdmission(t *testing.T) {
 func publishedAs(t *testing.T, name string) *policy.Policy {
 	t.Helper()
 	p := readPublished(t, filepath.Join(policiesFolder, name))
-	loaded, err := p.source.Load(p.test.Date.Start())
+	loaded, err := p.source.Load(catalogue.All, p.test.Date.Start())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +298,7 @@ func TestPolicyGuide(t *testing.T) {
 		if err := sigsyaml.Unmarshal([]byte(match[1]), &head); err != nil {
 			t.Errorf("%v in\n%s", err, match[1])
 		}
-		source, err := policy.Read("docs/policy.md", []byte(match[1]))
+		source, err := preview.ReadPolicy("docs/policy.md", []byte(match[1]))
 		if err != nil {
 			t.Error(err)
 		}
@@ -289,14 +306,15 @@ func TestPolicyGuide(t *testing.T) {
 		case policy.Kind, "ConfigMap":
 			blocks++
 			day := policy.Day("2026-12-01").Start()
-			if _, err := source.Load(day); err != nil {
+			if _, err := source.Load(catalogue.All, day); err != nil {
 				t.Error(err)
 			}
-			if advice := source.Advice(day); len(advice) > 0 {
+			if advice := adviceOf(t, source, day); len(advice) > 0 {
 				t.Error(advice)
 			}
 		}
-		if name := map[string]string{policy.Kind: "policy.yaml", policyTestKind: "test.yaml"}[head.Kind]; name != "" {
+		names := map[string]string{policy.Kind: "policy.yaml", preview.CasesKind: "test.yaml"}
+		if name := names[head.Kind]; name != "" {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(match[1]), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -310,16 +328,16 @@ func TestPolicyGuide(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var cases policyTest
-	if err := policy.Decode("test.yaml", test, policyTestKind, &cases); err != nil {
+	var cases preview.Cases
+	if err := preview.DecodeCases("test.yaml", test, &cases); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "worker.yaml"), []byte(cases.Cases[0].Objects), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run := testRun{out: t.Output()}
-	if err := run.file(filepath.Join(dir, "test.yaml")); err != nil || run.failed > 0 || run.passed < 2 {
-		t.Errorf("the cases: %d passed, %d failed, %v", run.passed, run.failed, err)
+	run := preview.TestRun{Out: t.Output()}
+	if err := run.File(filepath.Join(dir, "test.yaml")); err != nil || run.Failed > 0 || run.Passed < 2 {
+		t.Errorf("the cases: %d passed, %d failed, %v", run.Passed, run.Failed, err)
 	}
 	var schema struct {
 		Properties map[string]struct {
@@ -328,7 +346,7 @@ func TestPolicyGuide(t *testing.T) {
 			}
 		}
 	}
-	if err := sigsyaml.Unmarshal(policy.Schema(), &schema); err != nil {
+	if err := sigsyaml.Unmarshal(policy.Schema(catalogue.All), &schema); err != nil {
 		t.Fatal(err)
 	}
 	keys := map[string]bool{}
@@ -349,4 +367,14 @@ func TestPolicyGuide(t *testing.T) {
 			t.Errorf("docs/policy.md does not explain the key %s", key)
 		}
 	}
+}
+
+// adviceOf is the advice about a policy, which must be a good one.
+func adviceOf(t *testing.T, source policy.Source, day time.Time) policy.Errors {
+	t.Helper()
+	doc, _, err := policy.ReadDocument(catalogue.All, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc.Advice(day, nil)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/podvet/podvet/rules"
+	"github.com/podvet/podvet/rules/catalogue"
 )
 
 // ruleEntry is a rule in `podvet rules -o json`.
@@ -16,8 +17,9 @@ type ruleEntry struct {
 	Group      string                 `json:"group"`
 	Title      string                 `json:"title"`
 	Levels     map[string]rules.Level `json:"levels"`
-	Fix        string                 `json:"fix"` // none, off or on
-	Parameters []rules.Parameter      `json:"parameters,omitempty"`
+	Fix        string                 `json:"fix"`      // none, off or on
+	Kubelets   string                 `json:"kubelets"` // on which the defect exists: all, 1.37 or 1.35-1.37
+	Parameters []catalogue.Parameter  `json:"parameters,omitempty"`
 }
 
 func newRules() *cobra.Command {
@@ -25,31 +27,32 @@ func newRules() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rules",
 		Short: "List the rules and their levels",
-		Args:  cobra.NoArgs,
+		Args:  usage.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			entries := make([]ruleEntry, len(rules.Catalogue()))
-			for i, rule := range rules.Catalogue() {
+			if err := usage.OneOf("-o", output, "text", "json"); err != nil {
+				return err
+			}
+			entries := make([]ruleEntry, len(catalogue.All.Rules()))
+			for i, rule := range catalogue.All.Rules() {
 				entries[i] = entryOf(rule)
 			}
-			switch output {
-			case "text":
+			if output == "text" {
 				return printRules(cmd, entries)
-			case "json":
-				encoder := json.NewEncoder(cmd.OutOrStdout())
-				encoder.SetIndent("", "  ")
-				return encoder.Encode(entries)
 			}
-			return fmt.Errorf("-o %s is no output format: write text or json", output)
+			encoder := json.NewEncoder(cmd.OutOrStdout())
+			encoder.SetIndent("", "  ")
+			return encoder.Encode(entries)
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "`FORMAT`: text or json")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	completeWith(cmd, "output", []string{"text", "json"})
 	return cmd
 }
 
 func entryOf(rule *rules.Rule) ruleEntry {
-	e := ruleEntry{ID: rule.ID, Group: rule.Group.String(), Title: rule.Title, Fix: rule.FixDefault(),
-		Levels: map[string]rules.Level{}, Parameters: rule.Parameters()}
+	e := ruleEntry{ID: rule.ID, Group: rule.Group.String(), Title: rule.Title, Fix: catalogue.FixDefault(rule),
+		Kubelets: catalogue.Versions(rule),
+		Levels:   map[string]rules.Level{}, Parameters: catalogue.Parameters(rule)}
 	for profile := rules.Minimal; profile <= rules.Strict; profile++ {
 		e.Levels[profile.String()] = rule.Levels[profile]
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
@@ -27,8 +26,10 @@ func send(ts *testscript.TestScript, _ bool, args []string) {
 			continue
 		}
 		roots.AppendCertsFromPEM([]byte(ts.ReadFile("certs/ca.crt")))
-		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}, Timeout: time.Second}
-		resp, err := client.Post("https://localhost:"+args[0]+args[1], "application/json", bytes.NewReader([]byte(body)))
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+		client := &http.Client{Transport: transport, Timeout: time.Second}
+		url := "https://localhost:" + args[0] + args[1]
+		resp, err := client.Post(url, "application/json", strings.NewReader(body))
 		if err != nil {
 			answer = err.Error()
 			continue

@@ -26,11 +26,13 @@ func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version, and the Kubernetes version whose behaviour podvet models",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "podvet %s, models Kubernetes 1.37, %s %s/%s\n",
-				version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return err
-		},
+		Args:  usage.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return printVersion(cmd) },
 	}
+}
+
+func printVersion(cmd *cobra.Command) error {
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "podvet %s, models Kubernetes 1.37, %s %s/%s\n",
+		version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
 }

@@ -32,6 +32,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/podvet/podvet/rules"
+	"github.com/podvet/podvet/rules/pod"
 )
 
 func main() {
@@ -73,7 +74,8 @@ func run(server, ca, start string, files []string) error {
 		}
 	}
 	if start != "" {
-		fmt.Printf("\npodvet goes on serving. Send your own from another terminal, Ctrl-C ends it:\n  go run ./examples/send FILE...\n")
+		fmt.Printf("\npodvet goes on serving. Send your own from another terminal, Ctrl-C ends it:\n" +
+			"  go run ./examples/send FILE...\n")
 	}
 	return wait()
 }
@@ -119,7 +121,10 @@ func newSender(server, ca string, out io.Writer) (*sender, error) {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true}
+	transport := &http.Transport{
+		TLSClientConfig:   &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2: true,
+	}
 	return &sender{server: server, out: out, client: &http.Client{Transport: transport, Timeout: 10 * time.Second}}, nil
 }
 
@@ -143,7 +148,7 @@ func (s *sender) apply(ctx context.Context, file string) error {
 		if err := yaml.Unmarshal(doc, &kind); err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
-		obj := rules.NewObject(kind.APIVersion, kind.Kind)
+		obj := pod.NewObject(kind.APIVersion, kind.Kind)
 		if obj == nil {
 			s.printf("# podvet does not vet a %s\n", kind.Kind)
 			continue
@@ -158,7 +163,7 @@ func (s *sender) apply(ctx context.Context, file string) error {
 	}
 }
 
-func (s *sender) create(ctx context.Context, file string, obj rules.Object) error {
+func (s *sender) create(ctx context.Context, file string, obj pod.Object) error {
 	admitted, err := s.admit(ctx, obj, fmt.Sprintf("error when creating %q: ", file))
 	if err != nil || !admitted {
 		return err
@@ -172,8 +177,8 @@ func (s *sender) create(ctx context.Context, file string, obj rules.Object) erro
 }
 
 // admit sends a pod through /mutate and /validate, a workload through /validate.
-func (s *sender) admit(ctx context.Context, obj rules.Object, doing string) (bool, error) {
-	rules.Default(obj) // as the API server does before it asks
+func (s *sender) admit(ctx context.Context, obj pod.Object, doing string) (bool, error) {
+	pod.Default(obj) // as the API server does before it asks
 	raw, err := json.Marshal(obj)
 	if err != nil {
 		return false, err
@@ -226,15 +231,18 @@ func (s *sender) patched(raw, patch []byte) ([]byte, error) {
 	return decoded.Apply(raw)
 }
 
-func (s *sender) review(ctx context.Context, path string, obj rules.Object, raw []byte) (*admissionv1.AdmissionResponse, error) {
+func (s *sender) review(
+	ctx context.Context, path string, obj pod.Object, raw []byte,
+) (*admissionv1.AdmissionResponse, error) {
 	s.uid++
 	gvk := obj.GetObjectKind().GroupVersionKind()
+	resource := strings.ToLower(gvk.Kind) + "s"
 	body, err := json.Marshal(admissionv1.AdmissionReview{
 		TypeMeta: metav1.TypeMeta{APIVersion: "admission.k8s.io/v1", Kind: "AdmissionReview"},
 		Request: &admissionv1.AdmissionRequest{
 			UID: types.UID(fmt.Sprintf("send-%d", s.uid)), Operation: admissionv1.Create,
 			Kind: metav1.GroupVersionKind(gvk), Name: obj.GetName(), Namespace: obj.GetNamespace(),
-			Resource: metav1.GroupVersionResource{Group: gvk.Group, Version: gvk.Version, Resource: strings.ToLower(gvk.Kind) + "s"},
+			Resource: metav1.GroupVersionResource{Group: gvk.Group, Version: gvk.Version, Resource: resource},
 			Object:   runtime.RawExtension{Raw: raw},
 		},
 	})
@@ -269,8 +277,8 @@ func (s *sender) review(ctx context.Context, path string, obj rules.Object, raw 
 }
 
 // podOf is the pod that the workload's controller will create, nil for a pod.
-func podOf(workload rules.Object) *corev1.Pod {
-	subject, ok := rules.SubjectOf(workload)
+func podOf(workload pod.Object) *corev1.Pod {
+	subject, ok := pod.SubjectOf(workload)
 	if !ok || !subject.Template {
 		return nil
 	}
@@ -284,12 +292,13 @@ func podOf(workload rules.Object) *corev1.Pod {
 		gvk.Kind, name = "Job", name+"-29384950"
 	}
 	pod.GenerateName, pod.Namespace = name+"-", workload.GetNamespace()
-	pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(&metav1.ObjectMeta{Name: name, UID: "send"}, gvk)}
+	owner := &metav1.ObjectMeta{Name: name, UID: "send"}
+	pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(owner, gvk)}
 	return pod
 }
 
 // resource is the kind as kubectl prints it.
-func resource(obj rules.Object) string {
+func resource(obj pod.Object) string {
 	gvk := obj.GetObjectKind().GroupVersionKind()
 	name := strings.ToLower(gvk.Kind)
 	if gvk.Group != "" {

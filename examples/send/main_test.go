@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,11 +18,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/podvet/podvet/certs"
+	"github.com/podvet/podvet/rules/catalogue"
 	"github.com/podvet/podvet/rules/policy"
 	"github.com/podvet/podvet/webhook"
 )
 
-var update = flag.Bool("update", false, "write the transcripts in the READMEs anew")
+var update = flag.Bool("update", false, "write the transcripts in the READMEs again")
 
 // TestTranscripts: what the READMEs show is what podvet answers to the examples.
 func TestTranscripts(t *testing.T) {
@@ -67,19 +69,28 @@ func TestTranscripts(t *testing.T) {
 func TestExamples(t *testing.T) {
 	t.Chdir("../..")
 	s, out := newTestSender(t)
+	quiet := []string{"05-startup", "07-restart-always", "08-restart-on-failure", "09-restart-never", "11-job",
+		"12-native-sidecar"}
 	for file, wants := range map[string][]string{
-		"01-nginx":                     {"[no-readiness-probe]", "pod/nginx created"},
-		"02-nginx-redis":               {`container "redis": no readinessProbe`, "pod/nginx-redis created"},
-		"03-exec-liveness":             {"# patched: /spec/containers/0/livenessProbe/timeoutSeconds 5", "[no-startup-probe]"},
-		"04-exec-readiness":            {"# patched: /spec/containers/0/readinessProbe/timeoutSeconds 5", "pod/exec-readiness created"},
+		"01-nginx":       {"[no-readiness-probe]", "pod/nginx created"},
+		"02-nginx-redis": {`container "redis": no readinessProbe`, "pod/nginx-redis created"},
+		"03-exec-liveness": {
+			"# patched: /spec/containers/0/livenessProbe/timeoutSeconds 5", "[no-startup-probe]",
+		},
+		"04-exec-readiness": {
+			"# patched: /spec/containers/0/readinessProbe/timeoutSeconds 5", "pod/exec-readiness created",
+		},
 		"05-startup":                   {"pod/startup created"},
 		"06-startup-port-not-declared": {"Error from server (Forbidden)", "[probe-port-unresolved]"},
-		"07-restart-always":            {"[no-readiness-probe]"},
+		"07-restart-always":            {"pod/restart-always created"},
 		"08-restart-on-failure":        {"pod/restart-on-failure created"},
 		"09-restart-never":             {"pod/restart-never created"},
-		"10-deployment":                {"deployment.apps/web created", "# patched: /spec/containers/0/startupProbe", "# patched: /spec/terminationGracePeriodSeconds 35", "# admitted"},
-		"11-job":                       {"job.batch/once created", "# admitted"},
-		"12-native-sidecar":            {"pod/native-sidecar created"},
+		"10-deployment": {
+			"deployment.apps/web created", "# patched: /spec/containers/0/startupProbe",
+			"# patched: /spec/terminationGracePeriodSeconds 35", "# admitted",
+		},
+		"11-job":            {"job.batch/once created", "# admitted"},
+		"12-native-sidecar": {"pod/native-sidecar created"},
 	} {
 		out.Reset()
 		if err := s.apply(t.Context(), "examples/"+file+".yaml"); err != nil {
@@ -90,7 +101,7 @@ func TestExamples(t *testing.T) {
 				t.Errorf("%s: no %q in\n%s", file, want, out)
 			}
 		}
-		if quiet := map[string]bool{"05-startup": true, "08-restart-on-failure": true, "09-restart-never": true, "11-job": true, "12-native-sidecar": true}; quiet[file] && strings.Contains(out.String(), "Warning") {
+		if slices.Contains(quiet, file) && strings.Contains(out.String(), "Warning") {
 			t.Errorf("%s is warned about:\n%s", file, out)
 		}
 	}
@@ -111,14 +122,15 @@ func newTestSender(t *testing.T) (*sender, *bytes.Buffer) {
 	started := make(chan struct{})
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	handler := webhook.NewHandler(policy.Default(), 0, slog.New(slog.DiscardHandler))
+	handler := webhook.NewHandler(policy.Default(catalogue.All), 0, slog.New(slog.DiscardHandler))
 	certificate, err := certs.NewFiles(dir, slog.New(slog.DiscardHandler), handler.Registry())
 	if err != nil {
 		t.Fatal(err)
 	}
-	go func() {
-		done <- handler.Serve(ctx, webhook.ServeOptions{Address: "127.0.0.1", Port: port, Certificate: certificate, Started: func() { close(started) }})
-	}()
+	options := webhook.ServeOptions{
+		Address: "127.0.0.1", Port: port, Certificate: certificate, Started: func() { close(started) },
+	}
+	go func() { done <- handler.Serve(ctx, options) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-done; err != nil {

@@ -1,66 +1,72 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/podvet/podvet/rules"
+	"github.com/podvet/podvet/rules/custom"
+	"github.com/podvet/podvet/rules/pod"
+	"github.com/podvet/podvet/rules/policy/strict"
 )
 
 // noticeDays is how long before an exemption expires its owner is told.
 const noticeDays = 14
 
-// Advice is what is allowed in a good policy and yet worth a second look: exemptions that have expired or soon will,
-// levels that change nothing and, where the namespaces of the cluster are known, by name with their labels, selectors
-// that match none of them. Exemptions that can never hold are among it.
-func Advice(file string, text []byte, now time.Time, namespaces map[string]map[string]string) Errors {
-	d := &decoder{file: file, kind: Kind, at: map[string]*yaml.Node{}}
-	doc := d.read(text)
-	if len(d.errs) > 0 {
-		return nil // first the mistakes
-	}
-	d.unknown = nil
-	a := adviser{d, doc, namespaces, slices.Sorted(maps.Keys(namespaces)), 0}
+// Namespaces are those of a cluster by name, with their labels; nil where they are not known.
+type Namespaces = map[string]map[string]string
+
+// Advice is what is allowed in a good policy and yet worth a second look: exemptions that have expired, soon will or
+// can never hold, levels and templates that change nothing, workloads of which nothing is refused, kinds that podvet
+// does not know and, where the namespaces of the cluster are known, by name with their labels, selectors that match
+// none of them.
+func (d *Document) Advice(now time.Time, namespaces Namespaces) Errors {
+	a := adviser{Document: d, namespaces: namespaces, names: slices.Sorted(maps.Keys(namespaces)),
+		kinds: append(pod.OwnerKinds(), custom.Kinds(d.written.Templates)...)}
 	a.levels()
-	for i, e := range doc.Exemptions {
-		path := fmt.Sprintf("exemptions[%d]", i)
+	a.idleTemplates()
+	a.unrefused()
+	for i := range d.written.Exemptions {
+		e, path := &d.written.Exemptions[i], strict.Entry("exemptions", i)
 		if e.Expires != "" {
-			a.expiry(e.Expires, join(path, "expires"), now)
+			a.expiry(e.Expires, strict.Join(path, "expires"), now)
 		}
-		a.nowhere(e.Match.match, join(path, "match"))
+		a.match(&e.Match.Match, strict.Join(path, "match"))
 		a.pointless(e, path)
 	}
-	for i, s := range doc.Scopes {
-		a.nowhere(s.Match, fmt.Sprintf("scopes[%d].match", i))
+	for i := range d.written.Scopes {
+		a.match(&d.written.Scopes[i].Match, strict.Join(strict.Entry("scopes", i), "match"))
 	}
-	if len(d.errs) > 0 {
-		sortErrors(d.errs)
-	}
-	return d.errs
+	return d.source.inFile(a.advice)
 }
 
 type adviser struct {
-	*decoder
-	doc        *document
-	namespaces map[string]map[string]string
+	*Document
+	namespaces Namespaces
 	names      []string // of the namespaces
-	compared   int      // names, by mistyped
+	kinds      []string // that podvet knows
+	compared   int      // names, by nearest
+	advice     Errors
 }
 
 func (a *adviser) advise(path, format string, args ...any) {
-	a.fail(a.nearest(path), path, format, args...)
+	if len(a.advice) < strict.MaxErrors {
+		a.advice = append(a.advice, Error{File: a.source.File, Line: a.places.Nearest(path).Line, Path: path,
+			Text: fmt.Sprintf(format, args...)})
+	}
 }
 
 func (a *adviser) expiry(expires Day, path string, now time.Time) {
 	switch left := expires.Start().Sub(now); {
 	case left <= 0:
-		a.advise(path, "has expired on %s: its findings are warnings now: remove the exemption, or write a later day", expires)
+		a.advise(path, "expired on %s, so its findings are warnings now: remove the exemption, or write a later day",
+			expires)
 	case left <= noticeDays*24*time.Hour:
 		a.advise(path, "expires on %s: from that day its findings are warnings", expires)
 	}
@@ -68,54 +74,129 @@ func (a *adviser) expiry(expires Day, path string, now time.Time) {
 
 // levels finds rules that are set to the level they have without that.
 func (a *adviser) levels() {
-	profile, _ := rules.ParseProfile(string(a.doc.Profile))
-	for id, entry := range a.doc.Rules {
-		// It overrides the profile of a scope too.
-		otherProfile := slices.ContainsFunc(a.doc.Scopes, func(s scope) bool { return s.Profile != "" && s.Profile != a.doc.Profile })
-		if rule := rules.Lookup(id); rule != nil && !otherProfile && entry.Level != "" && string(entry.Level) == rule.Levels[profile].String() {
-			a.advise(join(join("rules", id), "level"), "%s is already its level in the profile %s: remove this", entry.Level, profile)
+	everyones := cmp.Or(a.written.Profile, defaults.Profile)
+	profile, _ := rules.ParseProfile(string(everyones))
+	// A level for everyone overrides the profile of a scope too.
+	otherProfile := slices.ContainsFunc(a.written.Scopes, func(s Scope) bool {
+		return s.Profile != "" && s.Profile != everyones
+	})
+	for id, entry := range a.written.Rules {
+		rule := a.catalogue.Lookup(id)
+		if rule != nil && !otherProfile && string(entry.Level) == rule.Levels[profile].String() {
+			at := "rules." + id + ".level"
+			a.advise(at, "%s is already its level in the profile %s: remove this", entry.Level, profile)
 		}
 	}
-	for i, s := range a.doc.Scopes {
+	for i := range a.written.Scopes {
+		s := &a.written.Scopes[i]
 		scopeProfile, own := rules.ParseProfile(string(s.Profile))
 		if !own {
 			scopeProfile = profile
 		}
 		for id, entry := range s.Rules {
-			rule := rules.Lookup(id)
+			rule := a.catalogue.Lookup(id)
 			if rule == nil || entry.Level == "" || a.anotherSays(i, id) {
 				continue
 			}
 			level, from := rule.Levels[scopeProfile].String(), "in the profile "+scopeProfile.String()
-			if everyones := a.doc.Rules[id].Level; everyones != "" {
+			if everyones := a.written.Rules[id].Level; everyones != "" {
 				level, from = string(everyones), "for everyone"
 			}
 			if string(entry.Level) == level {
-				a.advise(fmt.Sprintf("scopes[%d].rules.%s.level", i, id), "%s is already its level %s: remove this", level, from)
+				at := strict.Join(strict.Entry("scopes", i), "rules."+id+".level")
+				a.advise(at, "%s is already its level %s: remove this", level, from)
 			}
+		}
+	}
+}
+
+// idleTemplates finds handlers that are declared for a fix which nothing turns on.
+func (a *adviser) idleTemplates() {
+	entries := map[string]map[string]RuleSetting{"rules": a.written.Rules}
+	for i := range a.written.Scopes {
+		entries[strict.Entry("scopes", i)+".rules"] = a.written.Scopes[i].Rules
+	}
+	for path, settings := range entries {
+		for id := range settings {
+			at := strict.Join(path, id+"."+keyTemplate)
+			isOn := func(settings map[string]RuleSetting) bool { fix := settings[id].Fix; return fix != nil && *fix }
+			if a.places.Line(at) > 0 && !slices.ContainsFunc(slices.Collect(maps.Values(entries)), isOn) {
+				a.advise(at, "does nothing without fix: true")
+			}
+		}
+	}
+}
+
+// unrefused finds where no pod of a workload is ever refused, and no template either, and what is said of workloads
+// where there are none.
+func (a *adviser) unrefused() {
+	for _, at := range a.written.lenient() {
+		s, path := &a.written.Settings, keyOwnedPods
+		if at.Scope >= 0 {
+			s, path = &a.written.Scopes[at.Scope].Settings, strict.Join(strict.Entry("scopes", at.Scope), keyOwnedPods)
+		}
+		if at.Templates || !s.aboutWorkloads() {
+			continue
+		}
+		if s.OwnedPods == "" {
+			path = strings.TrimSuffix(path, keyOwnedPods) + keyWorkloads
+		}
+		text := "with ownedPods: warn and without workloads: deny nothing of a workload is refused, neither its " +
+			"template nor its pods"
+		if at.Mode != ModeEnforce {
+			text = "mode " + string(at.Mode) + " refuses nothing, and in mode enforce ownedPods: warn without " +
+				"workloads: deny refuses nothing of a workload either"
+		}
+		a.advise(path, "%s: write workloads: deny, or ownedPods: enforce", text)
+	}
+	for i := range a.written.Scopes {
+		s, path := &a.written.Scopes[i], strict.Entry("scopes", i)
+		onlyPods := !slices.ContainsFunc(s.Match.Kinds, func(kind custom.Owner) bool { return kind != "Pod" })
+		switch {
+		case s.Match.workloads():
+		case s.OwnedPods != "":
+			a.advise(strict.Join(path, keyOwnedPods),
+				"does nothing, because kinds names none of Kubernetes' own workloads: remove it")
+		case s.Workloads != "" && onlyPods:
+			a.advise(strict.Join(path, keyWorkloads), "does nothing, because kinds names only pods: remove it")
 		}
 	}
 }
 
 // anotherSays tells whether another scope may have a say in the level of a rule where this one matches.
 func (a *adviser) anotherSays(i int, id string) bool {
-	for j, s := range a.doc.Scopes {
-		if j != i && (s.Rules[id].Level != "" || s.Profile != "") {
+	for j := range a.written.Scopes {
+		if s := &a.written.Scopes[j]; j != i && (s.Rules[id].Level != "" || s.Profile != "") {
 			return true
 		}
 	}
 	return false
 }
 
+// match finds kinds that podvet does not know, and selectors that match no namespace of the cluster.
+func (a *adviser) match(m *Match, path string) {
+	for i, kind := range texts(m.Kinds) {
+		if !slices.Contains(a.kinds, kind) {
+			meant := a.nearest(kind, a.kinds)
+			if meant != "" {
+				meant = " (did you mean " + meant + "?)"
+			}
+			a.advise(strict.Entry(strict.Join(path, "kinds"), i), "%s is not a kind that podvet knows%s. It matches "+
+				"only pods whose controller is of this kind", kind, meant)
+		}
+	}
+	a.nowhere(m, path)
+}
+
 // nowhere finds selectors that match no namespace of the cluster.
-func (a *adviser) nowhere(m match, path string) {
-	selector := compileSelector(m.NamespaceSelector, map[string]bool{})
+func (a *adviser) nowhere(m *Match, path string) {
+	selector := newSelector(m.NamespaceSelector, labelKeys{})
 	if a.namespaces == nil || len(m.Namespaces) == 0 && selector == nil {
 		return
 	}
 	for name, its := range a.namespaces {
 		if anyMatches(m.Namespaces, name) && (selector == nil || selector.Matches(labels.Set(its))) {
-			a.mistyped(m.Namespaces, join(path, "namespaces"))
+			a.mistyped(m.Namespaces, strict.Join(path, "namespaces"))
 			return
 		}
 	}
@@ -126,34 +207,43 @@ func (a *adviser) nowhere(m match, path string) {
 	case selector != nil:
 		meant += " with " + selector.String()
 	}
-	a.advise(join(path, key), "%s: no namespace of this cluster is meant: is that a typing mistake?", meant)
+	a.advise(strict.Join(path, key), "%s matches no namespace of this cluster: is that a typing mistake?", meant)
 }
 
-// maxMistyped bounds how many names are compared with all namespaces.
-const maxMistyped = 100
+// maxCompared bounds how many names are compared with all that are known.
+const maxCompared = 100
+
+// nearest is the name that one may mean, "" for none.
+func (a *adviser) nearest(name string, known []string) string {
+	if a.compared++; a.compared > maxCompared {
+		return ""
+	}
+	return strict.Nearest(name, known)
+}
 
 // mistyped finds names that are no namespace's among others that are, and nearly one's: a policy for several clusters
 // may well name namespaces that not all of them have.
 func (a *adviser) mistyped(names []pattern, path string) {
 	for i, name := range names {
-		if _, known := a.namespaces[string(name)]; known || strings.Contains(string(name), "*") || a.compared == maxMistyped {
+		_, known := a.namespaces[string(name)]
+		if known || strings.Contains(string(name), "*") {
 			continue
 		}
-		a.compared++
-		if meant := DidYouMean(string(name), a.names); meant != "" {
-			a.advise(fmt.Sprintf("%s[%d]", path, i), "this cluster has no namespace %s%s", name, meant)
+		if meant := a.nearest(string(name), a.names); meant != "" {
+			a.advise(strict.Entry(path, i), "this cluster has no namespace %s (did you mean %s?)", name, meant)
 		}
 	}
 }
 
 // pointless finds rules that judge the pod as a whole in an exemption of containers or images.
-func (a *adviser) pointless(e exemption, path string) {
+func (a *adviser) pointless(e *Exemption, path string) {
 	if len(e.Match.Containers) == 0 && len(e.Match.Images) == 0 {
 		return
 	}
 	for i, id := range e.Rules {
-		if rule := rules.Lookup(string(id)); rule != nil && rule.PerPod() {
-			a.advise(fmt.Sprintf("%s.rules[%d]", path, i), "%s is about the pod as a whole, never about a container or an image: write an exemption without these for it", id)
+		if rule := a.catalogue.Lookup(string(id)); rule != nil && rule.PerPod() {
+			a.advise(strict.Entry(path+".rules", i), "%s is about the whole pod, never about a container "+
+				"or an image: write an exemption without these for it", id)
 		}
 	}
 }

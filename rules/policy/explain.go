@@ -1,15 +1,14 @@
 package policy
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/podvet/podvet/rules"
+	"github.com/podvet/podvet/rules/pod"
+	"github.com/podvet/podvet/rules/policy/strict"
 )
 
 // Explanation says what decided about one subject.
@@ -37,185 +36,143 @@ type RuleDecided struct {
 // Explainer explains one policy.
 type Explainer struct {
 	*Policy
-	lines map[string]map[int]int // where each path is written, by the index of the scope that it is in
+	doc *Document
 }
 
-// noScope is the index of what is no scope's.
-const noScope = -1
-
 // Explainer reads a good policy once, for any number of subjects.
-func (s Source) Explainer(now time.Time) (*Explainer, error) {
-	p, err := s.Load(now)
+func (s Source) Explainer(c *rules.Catalogue, now time.Time) (*Explainer, error) {
+	doc, err := s.Document(c)
 	if err != nil {
 		return nil, err
 	}
-	d := &decoder{file: s.File, kind: Kind, at: map[string]*yaml.Node{}}
-	d.read(s.Text)
-	e := &Explainer{p, map[string]map[int]int{}}
-	for path, n := range d.at {
-		line := s.lineOf(n.Line)
-		if n.Kind == yaml.AliasNode {
-			n = n.Alias
-		}
-		if n.Tag == "!!null" { // all of it stands in comments: it says nothing
-			continue
-		}
-		index := noScope
-		if rest, ok := strings.CutPrefix(path, "scopes["); ok {
-			number, key, _ := strings.Cut(rest, "]")
-			index, _ = strconv.Atoi(number) // the decoder wrote it
-			path = "scope" + key
-		}
-		if e.lines[path] == nil {
-			e.lines[path] = map[int]int{}
-		}
-		e.lines[path][index] = line
-	}
-	return e, nil
+	return &Explainer{doc.Compile(now), doc}, nil
 }
 
 // Explain says which scopes, modes, levels and exemptions decide about a subject, by the labels of its namespace, and
 // which lines of the policy say so.
-func (e *Explainer) Explain(subject *rules.Subject, namespaceLabels map[string]string) *Explanation {
-	scopes, exemptions := e.matching(place{subject.Namespace, subject.OwnerKind, namespaceLabels, subject.Meta.Labels})
-	one := explanation{e, subject, scopes}
-	return one.explain(namespaceLabels, exemptions)
-}
-
-// explanation is what is asked about one subject.
-type explanation struct {
-	*Explainer
-	subject *rules.Subject
-	scopes  []int // that match
-}
-
-func (e *explanation) explain(namespaceLabels map[string]string, exemptions []int) *Explanation {
-	out := &Explanation{}
-	effective := e.doc.settings
-	for _, i := range e.scopes {
-		effective = effective.with(e.doc.Scopes[i].settings)
-		out.Scopes = append(out.Scopes, Decided{Key: "scope", Value: e.scopeName(i), Line: e.lines["scope"][i]})
+func (e *Explainer) Explain(subject *pod.Subject, namespaceLabels map[string]string) *Explanation {
+	scopes, exemptions := e.matching(placeOf(subject, namespaceLabels))
+	label, _ := namespaceMode(e.written, scopes, namespaceLabels)
+	d := decide(e.catalogue, e.written, scopes, label)
+	profile := e.words(d.profile.value.String(), d.profile.key, d.profile.where)
+	mode := e.words(string(d.mode.value), d.mode.key, d.mode.where)
+	out := &Explanation{Rules: make([]RuleDecided, 0, len(d.rules)), Keys: []Decided{
+		profile, mode,
+		e.words(strconv.FormatBool(d.fixes.value), d.fixes.key, d.fixes.where),
+		e.words(string(d.workloads.value), d.workloads.key, d.workloads.where),
+		e.words(string(d.ownedPods.value), d.ownedPods.key, d.ownedPods.where),
+		e.words(d.namespace.value.String(), d.namespace.key, d.namespace.where),
+		e.words(string(d.kubernetes()), d.kubelets.key, d.kubelets.where),
+		e.words(string(d.help.value), d.help.key, d.help.where),
+		e.words(strconv.FormatBool(d.exempt.value), d.exempt.key, d.exempt.where),
+		e.words(strings.Join(texts(d.injected.value), ","), d.injected.key, d.injected.where),
+	}}
+	for _, i := range scopes {
+		line := e.line(strict.Entry("scopes", i))
+		out.Scopes = append(out.Scopes, Decided{Key: "scope", Value: e.scopeName(i), Line: line})
 	}
-	mode := e.lastSaying("mode", string(effective.Mode))
-	if label, _ := namespaceMode(namespaceLabels); label != "" {
-		effective.Mode = label
-		mode = Decided{Key: "mode", Value: string(label), By: "the namespace's label " + ModeLabel}
-	}
-	out.Keys = []Decided{
-		e.lastSaying("profile", string(effective.Profile)), mode,
-		e.lastSaying("fixes", strconv.FormatBool(*effective.Fixes)), e.lastSaying("workloads", string(effective.Workloads)),
-		e.lastSaying("allowPodExemptions", strconv.FormatBool(*effective.AllowPodExemptions)),
-		e.lastSaying("injectedContainers", strings.Join(effective.InjectedContainers, ",")),
-	}
-	settings := e.settings(effective, e.scopes)
-	exempt := e.exemptionSet(exemptions)
-	injected := out.Keys[len(out.Keys)-1]
-	var own *rules.Exemption
-	var ownRules []string
-	if *effective.AllowPodExemptions {
-		ownRules, own, _ = podExemption(e.subject)
-	}
-	for i, rule := range rules.Catalogue() {
-		one := RuleDecided{Rule: rule, Uncapped: settings[i].Level, Level: min(settings[i].Level, effective.Mode.level())}
-		one.LevelBy = e.lastSaying("rules."+rule.ID+".level", settings[i].Level.String())
-		if one.LevelBy.Line == 0 {
-			one.LevelBy = out.Keys[0]
-			one.LevelBy.Key, one.LevelBy.Value = "level", settings[i].Level.String()
-			one.LevelBy.By = strings.TrimSuffix("profile "+string(effective.Profile)+", "+out.Keys[0].By, ", by default")
+	exempt, _ := exemptionsOf(e.catalogue, subject, d.exempt.value, e.exemptionSet(exemptions, nil))
+	profile.By = strings.TrimSuffix("profile "+profile.Value+", "+profile.By, ", by default")
+	mode.By = "mode " + mode.Value + ", " + mode.By
+	for i, rule := range e.catalogue.Rules() {
+		level := d.rules[i].level
+		one := RuleDecided{Rule: rule, Uncapped: level.value, Level: min(level.value, d.mode.value.level())}
+		switch level.key {
+		case keyLevel:
+			one.LevelBy = e.words("", "rules."+rule.ID+"."+keyLevel, level.where)
+		case keyProfile:
+			one.LevelBy = profile
+		case keyMode:
+			one.LevelBy = mode
 		}
-		one.FixBy = e.fixDecided(rule, settings[i], effective)
-		if effective.Mode == ModeOff { // whatever else is written
-			one.LevelBy = Decided{"level", rules.Off.String(), "mode off, " + mode.By, mode.Line}
-			if rule.HasFix() {
-				one.FixBy = Decided{Key: "fix", Value: "off"}
-			}
-			out.Rules = append(out.Rules, one)
-			continue
-		}
+		one.LevelBy.Key, one.LevelBy.Value = keyLevel, level.value.String()
+		one.FixBy = e.fixBy(rule, d.rules[i].fix, d)
 		if one.Level != rules.Off {
-			mine := own
-			if !slices.Contains(ownRules, rule.ID) {
-				mine = nil
-			}
-			for _, c := range e.targets(rule) {
-				level := one.Level
-				if c != nil && level > rules.Audit && slices.Contains(effective.InjectedContainers, c.Name) {
-					level = rules.Audit
-					one.Lower = append(one.Lower, Decided{c.Name, level.String(), "injectedContainers " + injected.By, injected.Line})
-				}
-				one.Lower = append(one.Lower, e.exempted(exempt.byRule[rule], c, mine, level)...)
-			}
+			one.Lower = e.lower(subject, &one, d, exempt)
 		}
 		out.Rules = append(out.Rules, one)
 	}
 	return out
 }
 
-func (e *explanation) fixDecided(rule *rules.Rule, s rules.Setting, effective settings) Decided {
-	by := e.lastSaying("rules."+rule.ID+".fix", "off")
+// line is where in the file a path of the document is written, 0 where it is not.
+func (e *Explainer) line(path string) int { return e.doc.source.lineOf(e.doc.places.Line(path)) }
+
+// words says where the value of a key is written.
+func (e *Explainer) words(value, path string, where int) Decided {
+	out := Decided{Key: path[strings.LastIndexByte(path, '.')+1:], Value: value}
+	switch where {
+	case byDefault:
+		out.By = "by default"
+	case forEveryone:
+		out.By, out.Line = "for everyone", e.line(path)
+	case onNamespace:
+		out.By = "the namespace's label " + ModeLabel
+	default:
+		out.By, out.Line = "scope "+e.scopeName(where), e.line(strict.Entry("scopes", where)+"."+path)
+	}
+	return out
+}
+
+func (e *Explainer) scopeName(i int) string {
+	if name := e.written.Scopes[i].Name; name != "" {
+		return string(name)
+	}
+	return strict.Entry("scopes", i)
+}
+
+// fixBy says whether a rule's fix is applied, and why.
+func (e *Explainer) fixBy(rule *rules.Rule, fix answer[rules.FixMode], d *decision) Decided {
+	value := "off"
 	switch {
 	case !rule.HasFix():
-		return Decided{Key: "fix", Value: "none"}
-	case s.Fix != rules.NoFix:
-		by.Value = "on"
-		if effective.Mode == ModeAudit {
-			by.Value = "would be on"
+		return Decided{Key: keyFix, Value: "none"}
+	case fix.key == keyMode:
+		return Decided{Key: keyFix, Value: value}
+	case fix.key == keyFixes:
+		return e.words(value, keyFixes, fix.where)
+	case fix.value != rules.NoFix && d.mode.value == ModeAudit:
+		value = "would be on"
+	case fix.value != rules.NoFix:
+		value = "on"
+	}
+	return e.words(value, "rules."+rule.ID+"."+keyFix, fix.where)
+}
+
+// lower says where findings of a rule are quieter than its level.
+func (e *Explainer) lower(s *pod.Subject, rule *RuleDecided, d *decision, exempt exemptions) (lower []Decided) {
+	containers := []*pod.Container{nil} // the pod
+	if !rule.Rule.PerPod() {
+		containers = containers[:0]
+		for i := range s.Containers {
+			containers = append(containers, &s.Containers[i])
 		}
-	case !*effective.Fixes:
-		return e.lastSaying("fixes", "off")
+		containers = slices.AppendSeq(containers, s.InitContainers())
 	}
-	return by
-}
-
-// targets are what findings of a rule are about: the containers, or the pod, which is nil.
-func (e *explanation) targets(rule *rules.Rule) []*rules.Container {
-	if rule.PerPod() {
-		return []*rules.Container{nil}
-	}
-	list := make([]*rules.Container, len(e.subject.Containers))
-	for i := range list {
-		list[i] = &e.subject.Containers[i]
-	}
-	return list
-}
-
-// exempted is the exemption that decides about a container, nil for the pod, where there is one; own is that of the
-// subject itself. It makes no level louder.
-func (e *explanation) exempted(candidates []*compiledExemption, c *rules.Container, own *rules.Exemption, level rules.Level) []Decided {
-	d := Decided{By: ", the annotation " + ExemptAnnotation}
-	if own == nil {
-		if own = firstOf(candidates, c); own == nil {
-			return nil
+	who := &rule.Rule.Who
+	for _, c := range containers {
+		if who.Containers != 0 && !who.Includes(s, c) { // a rule about the object may name any container
+			continue
 		}
-		i := slices.IndexFunc(candidates, func(x *compiledExemption) bool { return x.note == own })
-		d = Decided{Line: e.lines[fmt.Sprintf("exemptions[%d]", candidates[i].index)][noScope]}
-	}
-	d.Value, d.By = min(own.Level(), level).String(), own.String()+d.By
-	if c != nil {
-		d.Key = c.Name
-	}
-	return []Decided{d}
-}
-
-// lastSaying finds the last scope that says something at a path, else the document, else nothing but the default.
-func (e *explanation) lastSaying(path, value string) Decided {
-	name := path[strings.LastIndexByte(path, '.')+1:]
-	if inScopes := e.lines["scope."+path]; inScopes != nil {
-		for _, i := range slices.Backward(e.scopes) {
-			if line := inScopes[i]; line > 0 {
-				return Decided{name, value, "scope " + e.scopeName(i), line}
+		level, name := rule.Level, ""
+		if c != nil {
+			name = c.Name
+			injected := slices.Contains(d.injected.value, containerName(name)) && !rule.Rule.AboutInjected
+			if level > rules.Audit && injected {
+				level = rules.Audit
+				by := e.words(level.String(), keyInjected, d.injected.where)
+				lower = append(lower, Decided{name, by.Value, keyInjected + " " + by.By, by.Line})
 			}
 		}
+		if found := exempt.find(rule.Rule, c); found != nil {
+			by := Decided{Key: name, Value: min(found.note.Level(), level).String(), By: found.note.Whole()}
+			if found.index == ofPod {
+				by.By += ", the annotation " + ExemptAnnotation
+			} else {
+				by.Line = e.line(strict.Entry("exemptions", found.index))
+			}
+			lower = append(lower, by)
+		}
 	}
-	if line := e.lines[path][noScope]; line > 0 {
-		return Decided{name, value, "for everyone", line}
-	}
-	return Decided{name, value, "by default", 0}
-}
-
-func (p *Policy) scopeName(i int) string {
-	if name := p.doc.Scopes[i].Name; name != "" {
-		return name
-	}
-	return fmt.Sprintf("scopes[%d]", i)
+	return lower
 }

@@ -4,125 +4,156 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
-	"time"
-	"unicode"
 
-	"github.com/agnivade/levenshtein"
+	"github.com/podvet/podvet/rules"
+	"github.com/podvet/podvet/rules/pod"
+	"github.com/podvet/podvet/rules/policy/strict"
 )
+
+// Day is a date in UTC.
+type Day = strict.Day
+
+// Mode caps every level.
+type Mode string
+
+// The modes.
+const (
+	ModeEnforce Mode = "enforce"
+	ModeWarn    Mode = "warn"  // deny becomes warn
+	ModeAudit   Mode = "audit" // all become audit, and nothing is patched
+	ModeOff     Mode = "off"   // nothing at all
+)
+
+var modes = []Mode{ModeEnforce, ModeWarn, ModeAudit, ModeOff}
+
+// Words are the modes.
+func (Mode) Words() []string { return texts(modes) }
+
+// level is the loudest that a finding may be.
+func (m Mode) level() rules.Level {
+	switch m {
+	case ModeWarn:
+		return rules.Warn
+	case ModeAudit:
+		return rules.Audit
+	case ModeOff:
+		return rules.Off
+	case ModeEnforce:
+	}
+	return rules.Deny
+}
+
+// Workloads says what findings on workload templates do at admission.
+type Workloads string
+
+// What findings on templates may do.
+const (
+	WorkloadsOff  Workloads = "off"  // nothing
+	WorkloadsWarn Workloads = "warn" // warn at most: the pods are refused, not the workload
+	WorkloadsDeny Workloads = "deny" // what they do on pods
+)
+
+// Words are what findings on templates may do.
+func (Workloads) Words() []string {
+	return texts([]Workloads{WorkloadsOff, WorkloadsWarn, WorkloadsDeny})
+}
+
+// OwnedPods says what a finding that denies does to a pod that a built-in workload or a Job owns.
+type OwnedPods string
+
+// What becomes of owned pods.
+const (
+	OwnedPodsEnforce OwnedPods = "enforce" // they are refused as any other
+	OwnedPodsWarn    OwnedPods = "warn"    // they are created, with a warning
+)
+
+// Words are what may become of owned pods.
+func (OwnedPods) Words() []string { return texts([]OwnedPods{OwnedPodsEnforce, OwnedPodsWarn}) }
+
+// namespaceModes are the modes that the label of a namespace may set.
+type namespaceModes []Mode
+
+func (namespaceModes) Words() []string { return texts(modes) }
+
+// Switch is for all or none.
+func (n *namespaceModes) Switch(on bool) {
+	if *n = (namespaceModes{}); on {
+		*n = modes
+	}
+}
+
+// words are those that are allowed, in one order.
+func (n namespaceModes) words() []string {
+	return slices.DeleteFunc(texts(modes), func(word string) bool { return !slices.Contains(n, Mode(word)) })
+}
+
+// String is how a document would write them, "" where it does not.
+func (n namespaceModes) String() string {
+	words := n.words()
+	switch {
+	case n == nil:
+		return ""
+	case len(words) == 0 || len(words) == len(modes):
+		return strconv.FormatBool(len(words) > 0)
+	}
+	return strings.Join(words, ",")
+}
+
+type profileName string
+
+func (profileName) Words() []string {
+	return []string{rules.Minimal.String(), rules.Recommended.String(), rules.Strict.String()}
+}
+
+type levelName string
+
+func (levelName) Words() []string {
+	return []string{rules.Deny.String(), rules.Warn.String(), rules.Audit.String(), rules.Off.String()}
+}
 
 // pattern is a name in which * stands for any run of characters, / included.
 type pattern string
 
 var patternCharacters = regexp.MustCompile(`^[A-Za-z0-9._/:@*-]+$`)
 
-func (p pattern) problem() string {
+func (pattern) Schema() strict.Schema { return strict.TextLike(patternCharacters) }
+
+func (p pattern) Problem() string {
 	switch {
 	case p == "":
 		return "is empty and matches nothing: write a name, or * for all"
 	case !patternCharacters.MatchString(string(p)):
-		return fmt.Sprintf("is %q: a pattern has only letters, digits and - . _ / : @, and * for any run of characters", string(p))
+		return fmt.Sprintf("is %q: a pattern has only letters, digits and - . _ / : @, and * for any run of characters",
+			string(p))
 	}
 	return ""
 }
 
-// matches tells whether a name fits the pattern.
-func (p pattern) matches(name string) bool {
-	first, rest, wild := strings.Cut(string(p), "*")
-	if !wild {
-		return first == name
-	}
-	name, ok := strings.CutPrefix(name, first)
-	if !ok {
-		return false
-	}
-	for {
-		part, more, wild := strings.Cut(rest, "*")
-		if !wild { // the last part stands at the end
-			return strings.HasSuffix(name, part)
-		}
-		i := strings.Index(name, part)
-		if i < 0 {
-			return false
-		}
-		name, rest = name[i+len(part):], more
-	}
-}
-
 // anyMatches tells whether one of the patterns fits; none given fits all.
 func anyMatches(patterns []pattern, name string) bool {
-	for _, p := range patterns {
-		if p.matches(name) {
-			return true
-		}
-	}
-	return len(patterns) == 0
-}
-
-// kindName is a kind of owner as a person names it. An operator's own kinds have names that podvet cannot know.
-type kindName string
-
-var kinds = []string{"Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController", "Job", "CronJob"}
-
-var kindCharacters = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`)
-
-func (k kindName) problem() string {
-	if slices.Contains(kinds, string(k)) {
-		return ""
-	}
-	for _, kind := range kinds {
-		// Operators have kinds such as TFJob: only what is nearly one of these is taken for a typing mistake.
-		distance := levenshtein.ComputeDistance(string(k), kind)
-		if strings.EqualFold(string(k), kind) || strings.EqualFold(string(k), kind+"s") || distance <= 1 && len(kind) >= 5 || distance <= 2 && len(kind) >= 8 {
-			return fmt.Sprintf("is %q, no kind (did you mean %s?)", string(k), kind)
-		}
-	}
-	if kindCharacters.MatchString(string(k)) {
-		return ""
-	}
-	return fmt.Sprintf("is %q, no kind: write %s, or the kind of an operator's own", string(k), strings.Join(kinds, ", "))
+	matches := func(p pattern) bool { return pod.Match(string(p), name) }
+	return len(patterns) == 0 || slices.ContainsFunc(patterns, matches)
 }
 
 // ruleName is the id of a rule, or * for all.
 type ruleName string
 
-func (r ruleName) problem() string {
+func (r ruleName) Problem() string {
 	if r != "*" && strings.Contains(string(r), "*") {
 		return fmt.Sprintf("is %q: write a rule's id, or \"*\" alone for all rules", string(r))
 	}
 	return ""
 }
 
-// reasonText is one line of text: it is written in logs and reports.
-type reasonText string
+// containerName is the whole name of a container: the engine knows no patterns there.
+type containerName = strict.WholeName
 
-func (r reasonText) problem() string {
-	if strings.TrimSpace(string(r)) == "" {
-		return "is empty: say why, for those who read it later"
+func texts[T ~string](list []T) []string {
+	words := make([]string, len(list))
+	for i, word := range list {
+		words[i] = string(word)
 	}
-	return controls(string(r))
-}
-
-// controls is the problem with text of more than one line, "" for none.
-func controls(text string) string {
-	if strings.ContainsFunc(text, unicode.IsControl) {
-		return "has a line break or a control character: write one line"
-	}
-	return ""
-}
-
-// Day is a date in UTC.
-type Day string
-
-func (d Day) problem() string {
-	if _, err := time.Parse(time.DateOnly, string(d)); err != nil {
-		return fmt.Sprintf("is %q, no day: write it as 2027-03-01", string(d))
-	}
-	return ""
-}
-
-// Start is when the day begins.
-func (d Day) Start() time.Time {
-	t, _ := time.Parse(time.DateOnly, string(d)) // it was checked when it was read
-	return t
+	return words
 }

@@ -1,4 +1,4 @@
-// cert-manager's controllers for the tests in test/e2e. None of this is a dependency of the product.
+// cert-manager's controllers for the tests in test/e2e/certs and test/node. None of this is a dependency of the product.
 module github.com/podvet/podvet/test/certmanager
 
 go 1.26.0

@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-var update = flag.Bool("update", false, "write values.schema.json and the README's table anew")
+var update = flag.Bool("update", false, "write values.schema.json and the README's table again")
 
 const chartDir = "../../charts/podvet"
 
@@ -168,7 +168,8 @@ func (v *value) schema() (string, error) {
 	root["definitions"] = definitions
 	// A name is needed where the certificate is the user's.
 	root["if"] = property("certificates", property("mode", map[string]any{"const": "existingSecret"}))
-	root["then"] = property("certificates", property("existingSecret", property("name", map[string]any{"minLength": 1})))
+	root["then"] = property("certificates", property("existingSecret",
+		property("name", map[string]any{"minLength": 1})))
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)

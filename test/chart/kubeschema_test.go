@@ -58,23 +58,47 @@ var definitions = map[string]any{
 	}, "dependencies": map[string]any{"kind": []string{"name"}, "group": []string{"name"}}},
 }
 
+// ofVolumeClaim is the metadata of a claim's template.
+var ofVolumeClaim = closed(nil, map[string]any{"labels": ref("labels"), "annotations": ref("annotations")})
+
 // special are types whose JSON is not what their Go is, or that the Go says too little of.
 var special = map[reflect.Type]map[string]any{
-	reflect.TypeFor[resource.Quantity]():                    {"type": []string{"string", "number"}, "pattern": quantity, "minimum": 0},
-	reflect.TypeFor[intstr.IntOrString]():                   {"type": []string{"integer", "string"}, "pattern": `^([0-9]+%|` + dnsLabel + `)$`, "minimum": 0},
-	reflect.TypeFor[metav1.ObjectMeta]():                    closed(nil, map[string]any{"labels": ref("labels"), "annotations": ref("annotations")}), // of a volume claim
-	reflect.TypeFor[[]byte]():                               {"type": "string"},
-	reflect.TypeFor[corev1.Protocol]():                      enum(corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP),
-	reflect.TypeFor[corev1.TaintEffect]():                   enum("", corev1.TaintEffectNoSchedule, corev1.TaintEffectPreferNoSchedule, corev1.TaintEffectNoExecute),
-	reflect.TypeFor[corev1.ResourceList]():                  {"type": "object", "propertyNames": map[string]any{"pattern": `^(cpu|memory|ephemeral-storage|storage|hugepages-.+|.+/.+)$`}, "additionalProperties": ref("quantity")},
-	reflect.TypeFor[map[string]string]():                    ref("labels"), // matchLabels
-	reflect.TypeFor[corev1.Capability]():                    {"type": "string", "pattern": `^[A-Z_]+$`},
-	reflect.TypeFor[corev1.TolerationOperator]():            enum("", corev1.TolerationOpExists, corev1.TolerationOpEqual, corev1.TolerationOpLt, corev1.TolerationOpGt),
-	reflect.TypeFor[corev1.SeccompProfileType]():            enum(corev1.SeccompProfileTypeRuntimeDefault, corev1.SeccompProfileTypeUnconfined, corev1.SeccompProfileTypeLocalhost),
+	reflect.TypeFor[resource.Quantity](): {
+		"type":    []string{"string", "number"},
+		"pattern": quantity,
+		"minimum": 0,
+	},
+	reflect.TypeFor[intstr.IntOrString](): {
+		"type":    []string{"integer", "string"},
+		"pattern": `^([0-9]+%|` + dnsLabel + `)$`,
+		"minimum": 0,
+	},
+	reflect.TypeFor[metav1.ObjectMeta](): ofVolumeClaim,
+	reflect.TypeFor[[]byte]():            {"type": "string"},
+	reflect.TypeFor[corev1.Protocol]():   enum(corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP),
+	reflect.TypeFor[corev1.TaintEffect](): enum("", corev1.TaintEffectNoSchedule,
+		corev1.TaintEffectPreferNoSchedule, corev1.TaintEffectNoExecute),
+	reflect.TypeFor[corev1.ResourceList](): {
+		"type": "object",
+		"propertyNames": map[string]any{
+			"pattern": `^(cpu|memory|ephemeral-storage|storage|hugepages-.+|.+/.+)$`,
+		},
+		"additionalProperties": ref("quantity"),
+	},
+	reflect.TypeFor[map[string]string](): ref("labels"), // matchLabels
+	reflect.TypeFor[corev1.Capability](): {"type": "string", "pattern": `^[A-Z_]+$`},
+	reflect.TypeFor[corev1.TolerationOperator](): enum("", corev1.TolerationOpExists,
+		corev1.TolerationOpEqual, corev1.TolerationOpLt, corev1.TolerationOpGt),
+	reflect.TypeFor[corev1.SeccompProfileType](): enum(corev1.SeccompProfileTypeRuntimeDefault,
+		corev1.SeccompProfileTypeUnconfined, corev1.SeccompProfileTypeLocalhost),
 	reflect.TypeFor[corev1.UnsatisfiableConstraintAction](): enum(corev1.DoNotSchedule, corev1.ScheduleAnyway),
-	reflect.TypeFor[appsv1.DeploymentStrategyType]():        enum(appsv1.RecreateDeploymentStrategyType, appsv1.RollingUpdateDeploymentStrategyType),
-	reflect.TypeFor[metav1.LabelSelectorOperator]():         enum(metav1.LabelSelectorOpIn, metav1.LabelSelectorOpNotIn, metav1.LabelSelectorOpExists, metav1.LabelSelectorOpDoesNotExist),
-	reflect.TypeFor[corev1.NodeSelectorOperator]():          enum(corev1.NodeSelectorOpIn, corev1.NodeSelectorOpNotIn, corev1.NodeSelectorOpExists, corev1.NodeSelectorOpDoesNotExist, corev1.NodeSelectorOpGt, corev1.NodeSelectorOpLt),
+	reflect.TypeFor[appsv1.DeploymentStrategyType](): enum(appsv1.RecreateDeploymentStrategyType,
+		appsv1.RollingUpdateDeploymentStrategyType),
+	reflect.TypeFor[metav1.LabelSelectorOperator](): enum(metav1.LabelSelectorOpIn, metav1.LabelSelectorOpNotIn,
+		metav1.LabelSelectorOpExists, metav1.LabelSelectorOpDoesNotExist),
+	reflect.TypeFor[corev1.NodeSelectorOperator](): enum(corev1.NodeSelectorOpIn, corev1.NodeSelectorOpNotIn,
+		corev1.NodeSelectorOpExists, corev1.NodeSelectorOpDoesNotExist, corev1.NodeSelectorOpGt,
+		corev1.NodeSelectorOpLt),
 }
 
 // fields are what Kubernetes asks of single fields beyond their type, by struct and JSON name; "" is the struct's own.
@@ -107,8 +131,9 @@ var fields = map[string]map[string]any{
 
 // valuesAsAsked: In and NotIn need values, Exists and DoesNotExist take none.
 var valuesAsAsked = map[string]any{
-	"if":   where("operator", "In", "NotIn"),
-	"then": map[string]any{"required": []string{"values"}, "properties": map[string]any{"values": map[string]any{"minItems": 1}}},
+	"if": where("operator", "In", "NotIn"),
+	"then": map[string]any{"required": []string{"values"},
+		"properties": map[string]any{"values": map[string]any{"minItems": 1}}},
 	"else": map[string]any{"if": where("operator", "Exists", "DoesNotExist"),
 		"then": property("values", map[string]any{"maxItems": 0})},
 }

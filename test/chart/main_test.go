@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/podvet/podvet/test/cluster"
-	"github.com/podvet/podvet/test/e2e"
+	"github.com/podvet/podvet/test/podvet"
 )
 
 // One control plane and one podvet serve all tests: each test has a namespace of its own.
@@ -73,7 +73,8 @@ func setUp(ctx context.Context, dir string) error {
 	}
 	var err error
 	// Webhooks are called at the endpoints of their Service: there is no kube-proxy that would lead to them.
-	api, err = cluster.Start(ctx, cluster.Options{AuditPolicy: auditPolicy, APIServerFlags: []string{"--enable-aggregator-routing=true"}})
+	api, err = cluster.Start(ctx, cluster.Options{AuditPolicy: auditPolicy,
+		APIServerFlags: []string{"--enable-aggregator-routing=true"}})
 	return err
 }
 
@@ -166,7 +167,7 @@ func find(t *testing.T, all []*unstructured.Unstructured, kind, name string) *un
 // kubectl runs a command line with a manifest as standard input.
 func kubectl(t *testing.T, stdin string, args ...string) (string, error) {
 	t.Helper()
-	cmd := api.KubectlCommand(t.Context(), args...)
+	cmd := api.KubectlCommand(context.WithoutCancel(t.Context()), args...) // it also cleans up, when that has ended
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
@@ -194,7 +195,7 @@ func namespace(t *testing.T, name, level string) {
 
 func await(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	if !e2e.Await(t.Context(), 60*time.Second, condition) {
+	if !podvet.Await(t.Context(), 60*time.Second, condition) {
 		t.Fatalf("%s: not within a minute", what)
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
 
-	"github.com/podvet/podvet/test/e2e"
+	"github.com/podvet/podvet/test/podvet"
 )
 
 // inCluster are the metrics, with their labels in order, that podvet exposes beside a cluster. TestServes holds this
@@ -32,6 +32,7 @@ var inCluster = map[string][]string{
 	"podvet_policy_bad":                             nil,
 	"podvet_policy_last_success_timestamp_seconds":  nil,
 	"podvet_policy_expired_exemptions":              nil,
+	"podvet_watch_follows":                          {"watched"},
 	"podvet_certificate_expiry_timestamp_seconds":   nil,
 	"podvet_certificate_rotation_timestamp_seconds": nil,
 }
@@ -94,6 +95,22 @@ func TestQueries(t *testing.T) {
 	wantMetricsTable(t, exposed)
 }
 
+// TestRunbooks: each alert has a section in docs/runbooks.md, and each section an alert.
+func TestRunbooks(t *testing.T) {
+	text, err := os.ReadFile("../../docs/runbooks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sections []string
+	for _, heading := range regexp.MustCompile(`(?m)^## (\w+)$`).FindAllStringSubmatch(string(text), -1) {
+		sections = append(sections, heading[1])
+	}
+	slices.Sort(sections)
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(alerts(t))), sections); diff != "" {
+		t.Errorf("alerts are (-), docs/runbooks.md has (+):\n%s", diff)
+	}
+}
+
 // wantMetricsTable holds the table of docs/operations.md against what is exposed.
 func wantMetricsTable(t *testing.T, exposed map[string][]string) {
 	t.Helper()
@@ -102,13 +119,15 @@ func wantMetricsTable(t *testing.T, exposed map[string][]string) {
 		t.Fatal(err)
 	}
 	want, got := map[string]string{}, map[string]string{}
-	for _, row := range regexp.MustCompile("(?m)^\\| `(podvet_[a-z_]+)` \\| ([a-z, ]*) ?\\|").FindAllStringSubmatch(string(text), -1) {
+	rows := regexp.MustCompile("(?m)^\\| `(podvet_[a-z_]+)` \\| ([a-z, ]*) ?\\|")
+	for _, row := range rows.FindAllStringSubmatch(string(text), -1) {
 		labels := strings.FieldsFunc(row[2], func(r rune) bool { return r == ',' || r == ' ' })
 		slices.Sort(labels)
 		got[row[1]] = strings.Join(labels, " ")
 	}
 	for metric, labels := range exposed {
-		if !strings.HasPrefix(metric, "podvet_") || strings.HasSuffix(metric, "_bucket") || strings.HasSuffix(metric, "_sum") {
+		if !strings.HasPrefix(metric, "podvet_") || strings.HasSuffix(metric, "_bucket") ||
+			strings.HasSuffix(metric, "_sum") {
 			continue
 		}
 		labels = slices.Compact(slices.Sorted(slices.Values(labels)))
@@ -171,10 +190,14 @@ func dashboardQueries(t *testing.T) map[string]string {
 	if err := json.Unmarshal(text, &dashboard); err != nil {
 		t.Fatal(err)
 	}
-	queries := map[string]string{}
+	queries, titles := map[string]string{}, map[string]bool{}
 	for _, panel := range dashboard.Panels {
+		if titles[panel.Title] {
+			t.Errorf("two panels of the dashboard are called %q", panel.Title)
+		}
+		titles[panel.Title] = true
 		for _, target := range panel.Targets {
-			queries[panel.Title+" "+target.LegendFormat] = target.Expr
+			queries[panel.Title+" "+target.LegendFormat] = strings.ReplaceAll(target.Expr, "$namespace", ".*")
 		}
 	}
 	return queries
@@ -184,15 +207,21 @@ func dashboardQueries(t *testing.T) map[string]string {
 func alerts(t *testing.T) map[string]monitoringv1.Rule {
 	t.Helper()
 	var rule monitoringv1.PrometheusRule
-	text := manifest(t, find(t, objects(t, helms[1].render(t, "vet", combinations["everything"])), "PrometheusRule", "podvet"))
+	text := manifest(t, find(t, objects(t, helms[1].render(t, "vet", combinations["everything"])), "PrometheusRule",
+		"podvet"))
 	if err := yaml.UnmarshalStrict([]byte(text), &rule); err != nil {
 		t.Fatal(err)
 	}
 	all := map[string]monitoringv1.Rule{}
 	for _, group := range rule.Spec.Groups {
 		for _, alert := range group.Rules {
-			if alert.Annotations["summary"] == "" || alert.Annotations["description"] == "" || alert.Labels["severity"] == "" {
+			if alert.Annotations["summary"] == "" || alert.Annotations["description"] == "" ||
+				alert.Labels["severity"] == "" {
 				t.Errorf("the alert %s lacks a summary, a description or a severity", alert.Alert)
+			}
+			runbook := "https://github.com/podvet/podvet/blob/main/docs/runbooks.md#" + strings.ToLower(alert.Alert)
+			if got := alert.Annotations["runbook_url"]; got != runbook {
+				t.Errorf("the runbook of the alert %s is %q, want %s", alert.Alert, got, runbook)
 			}
 			all[alert.Alert] = alert
 		}
@@ -204,20 +233,20 @@ func alerts(t *testing.T) map[string]monitoringv1.Rule {
 // something to count.
 func exposedMetrics(t *testing.T) map[string][]string {
 	t.Helper()
-	podvet, err := e2e.Serve(t.Context(), binary, t.TempDir(), "")
+	p, err := podvet.Serve(t.Context(), binary, t.TempDir(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { podvet.Stop() })
+	t.Cleanup(func() { p.Stop() })
 	namespace(t, "metrics", "privileged")
-	for name, registration := range map[string]e2e.Registration{
-		"vetted": {URL: podvet.URL, CA: podvet.CA, FailurePolicy: "Ignore", Timeout: 10},
+	for name, registration := range map[string]podvet.Registration{
+		"vetted": {URL: p.URL, CA: p.CA, FailurePolicy: "Ignore", Timeout: 10},
 		// Nothing listens there: the API server counts these.
-		"open":   {URL: "https://127.0.0.1:1", CA: podvet.CA, FailurePolicy: "Ignore", Timeout: 1},
-		"closed": {URL: "https://127.0.0.1:1", CA: podvet.CA, FailurePolicy: "Fail", Timeout: 1},
+		"open":   {URL: "https://127.0.0.1:1", CA: p.CA, FailurePolicy: "Ignore", Timeout: 1},
+		"closed": {URL: "https://127.0.0.1:1", CA: p.CA, FailurePolicy: "Fail", Timeout: 1},
 	} {
 		registration.Name, registration.Selector = "metrics-"+name, "metrics-"+name
-		if err := e2e.Register(t.Context(), api, registration); err != nil {
+		if err := podvet.Register(t.Context(), api, registration); err != nil {
 			t.Fatal(err)
 		}
 		mustKubectl(t, "", "label", "namespace", "metrics", "podvet-test=metrics-"+name, "--overwrite")
@@ -225,9 +254,10 @@ func exposedMetrics(t *testing.T) map[string][]string {
 			out, err := kubectl(t, reviewed, "create", "-n", "metrics", "-f", "-")
 			switch name {
 			case "vetted":
-				return err == nil && podvet.Reviews() > 0
+				return err == nil && p.Reviews() > 0
 			case "open":
-				return err == nil && strings.Contains(apiServerMetrics(t), "apiserver_admission_webhook_fail_open_count{")
+				return err == nil && strings.Contains(apiServerMetrics(t),
+					"apiserver_admission_webhook_fail_open_count{")
 			}
 			return strings.Contains(out, "failed calling webhook")
 		})
@@ -235,7 +265,7 @@ func exposedMetrics(t *testing.T) map[string][]string {
 	}
 
 	exposed := map[string][]string{}
-	own := scrape(t, podvet.Metrics)
+	own := scrape(t, p.Metrics)
 	read(t, own, exposed)
 	for _, known := range []map[string][]string{inCluster, elsewhere, prometheusOwn} {
 		maps.Copy(exposed, known)
@@ -245,9 +275,19 @@ func exposedMetrics(t *testing.T) map[string][]string {
 }
 
 // reviewed is a pod with something to fix and something to find.
-const reviewed = `{apiVersion: v1, kind: Pod, metadata: {generateName: m-}, spec: {containers: [
-  {name: a, image: i, ports: [{containerPort: 80}], livenessProbe: {tcpSocket: {port: 80}}, readinessProbe: {tcpSocket: {port: 80}, failureThreshold: 1}},
-  {name: b, image: i, ports: [{containerPort: 81}]}]}}`
+const reviewed = `
+apiVersion: v1
+kind: Pod
+metadata: {generateName: m-}
+spec:
+  containers:
+  - name: a
+    image: i
+    ports: [{containerPort: 80}]
+    livenessProbe: {tcpSocket: {port: 80}}
+    readinessProbe: {tcpSocket: {port: 80}, failureThreshold: 1}
+  - {name: b, image: i, ports: [{containerPort: 81}]}
+`
 
 func scrape(t *testing.T, url string) string {
 	t.Helper()

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/podvet/podvet/rules/catalogue"
 	"github.com/podvet/podvet/rules/policy"
 )
 
@@ -12,7 +13,8 @@ import (
 // chart writes, and with its definition of rules moved to where this schema has its definitions.
 func policySchema() map[string]any {
 	var schema map[string]any
-	text := strings.ReplaceAll(string(policy.Schema()), `"#/definitions/rules"`, `"#/definitions/policyRules"`)
+	text := string(policy.Schema(catalogue.All))
+	text = strings.ReplaceAll(text, `"#/definitions/rules"`, `"#/definitions/policyRules"`)
 	if err := json.Unmarshal([]byte(text), &schema); err != nil {
 		panic(err) // of a function of ours
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -24,7 +23,7 @@ import (
 
 	"github.com/podvet/podvet/certs"
 	"github.com/podvet/podvet/test/cluster"
-	"github.com/podvet/podvet/test/e2e"
+	"github.com/podvet/podvet/test/podvet"
 )
 
 // The API server records what podvet's ServiceAccounts ask of it.
@@ -46,7 +45,7 @@ func TestServes(t *testing.T) {
 	}
 }
 
-// lostAndFound is what podvet makes anew when someone deletes it.
+// lostAndFound is what podvet makes again when someone deletes it.
 var lostAndFound = map[string][]string{
 	"existingSecret": {"configmap/podvet-policy-last-good"},
 	"selfManaged":    {"configmap/podvet-policy-last-good", "secret/podvet-self-managed-ca"},
@@ -55,7 +54,10 @@ var lostAndFound = map[string][]string{
 func testServes(t *testing.T, h helm, mode string) {
 	ns := "serve-" + strings.ToLower(mode) + "-" + h.version
 	values := func(policy string) string {
-		return "{webhooks: {timeoutSeconds: 1}, certificates: {mode: " + mode + ", existingSecret: {name: webhook-tls}}, policy: " + policy + "}"
+		return `
+webhooks: {timeoutSeconds: 1}
+certificates: {mode: ` + mode + `, existingSecret: {name: webhook-tls}}
+policy: ` + policy
 	}
 	namespace(t, ns, "restricted")
 	h.must(t, values("{}"), "install", "podvet", chartDir, "--namespace", ns)
@@ -76,11 +78,13 @@ func testServes(t *testing.T, h helm, mode string) {
 	// One that the schema lets through: it knows nothing of what belongs together.
 	h.must(t, values("{rules: {no-readiness-probe: {fix: true}}}"), "upgrade", "podvet", chartDir, "--namespace", ns)
 	await(t, "a bad policy to be noticed; podvet's log is "+p.log, func() bool {
-		return strings.Contains(scrape(t, p.metrics), "podvet_policy_bad 1\n") && len(list(t, "events", "-n", ns, "--field-selector=involvedObject.name=podvet-policy")) > 0
+		return strings.Contains(scrape(t, p.metrics), "podvet_policy_bad 1\n") &&
+			len(list(t, "events", "-n", ns, "--field-selector=involvedObject.name=podvet-policy")) > 0
 	})
 	h.must(t, values("{mode: enforce}"), "upgrade", "podvet", chartDir, "--namespace", ns)
 	await(t, "the last good policy to be kept; podvet's log is "+p.log, func() bool {
-		kept := mustKubectl(t, "", "get", "configmap", "podvet-policy-last-good", "-n", ns, "-o", `jsonpath={.data.policy\.yaml}`)
+		kept := mustKubectl(t, "", "get", "configmap", "podvet-policy-last-good", "-n", ns,
+			"-o", `jsonpath={.data.policy\.yaml}`)
 		return strings.Contains(kept, "mode: enforce")
 	})
 	if text := scrape(t, p.metrics); !strings.Contains(text, "podvet_policy_bad 0\n") {
@@ -90,7 +94,8 @@ func testServes(t *testing.T, h helm, mode string) {
 	now := map[string][]string{}
 	read(t, scrape(t, p.metrics), now)
 	for metric, labels := range elsewhere {
-		if got, ok := now[metric]; mode == "selfManaged" && (!ok || !slices.Equal(slices.Compact(slices.Sorted(slices.Values(got))), labels)) {
+		if got, ok := now[metric]; mode == "selfManaged" &&
+			(!ok || !slices.Equal(slices.Compact(slices.Sorted(slices.Values(got))), labels)) {
 			t.Errorf("%s has the labels %v, want %v", metric, got, labels)
 		}
 	}
@@ -116,7 +121,8 @@ func testServes(t *testing.T, h helm, mode string) {
 	}
 
 	h.must(t, "", "uninstall", "podvet", "--namespace", ns)
-	if left := list(t, "configmaps,secrets,roles,rolebindings", "-n", ns, "--field-selector=metadata.name!=kube-root-ca.crt"); len(left) > 0 {
+	const podvets = "--field-selector=metadata.name!=kube-root-ca.crt"
+	if left := list(t, "configmaps,secrets,roles,rolebindings", "-n", ns, podvets); len(left) > 0 {
 		t.Errorf("beside a running podvet, uninstall leaves %v", left)
 	}
 	if err := p.stop(); err != nil {
@@ -140,7 +146,8 @@ func serve(t *testing.T, ns string, more ...string) *server {
 	var deployment struct {
 		Spec struct{ Template struct{ Spec corev1.PodSpec } }
 	}
-	if err := json.Unmarshal([]byte(mustKubectl(t, "", "get", "deployment", "podvet", "-n", ns, "-o", "json")), &deployment); err != nil {
+	stored := mustKubectl(t, "", "get", "deployment", "podvet", "-n", ns, "-o", "json")
+	if err := json.Unmarshal([]byte(stored), &deployment); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
@@ -164,7 +171,8 @@ func serve(t *testing.T, ns string, more ...string) *server {
 		}
 	}
 	s := &server{args: args, port: port, metricsPort: metrics, healthPort: health, log: filepath.Join(dir, "log"),
-		health: fmt.Sprintf("http://127.0.0.1:%d", health), metrics: fmt.Sprintf("http://127.0.0.1:%d/metrics", metrics)}
+		health:  fmt.Sprintf("http://127.0.0.1:%d", health),
+		metrics: fmt.Sprintf("http://127.0.0.1:%d/metrics", metrics)}
 	log, err := os.Create(s.log)
 	if err != nil {
 		t.Fatal(err)
@@ -187,7 +195,8 @@ func (s *server) stop() error {
 
 func (s *server) ready(t *testing.T) bool {
 	t.Helper()
-	if err := s.cmd.Process.Signal(syscall.Signal(0)); err != nil || strings.Contains(processState(s.cmd.Process.Pid), "Z") {
+	if err := s.cmd.Process.Signal(syscall.Signal(0)); err != nil ||
+		strings.Contains(processState(s.cmd.Process.Pid), "Z") {
 		log, _ := os.ReadFile(s.log)
 		t.Fatalf("podvet %s ended:\n%s", strings.Join(s.cmd.Args[1:], " "), log)
 	}
@@ -209,23 +218,15 @@ func processState(pid int) string {
 // review has podvet judge a pod in a namespace.
 func (s *server) review(t *testing.T, ns string) {
 	t.Helper()
-	body := fmt.Sprintf(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"1","kind":{"group":"","version":"v1","kind":"Pod"},
-		"resource":{"group":"","version":"v1","resource":"pods"},"operation":"CREATE","namespace":%q,"userInfo":{},
-		"object":{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"restartPolicy":"Always","containers":[{"name":"c","image":"i"}]}}}}`, ns)
 	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
-	resp, err := client.Post(fmt.Sprintf("https://127.0.0.1:%d/validate", s.port), "application/json", strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if answer, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK || !bytes.Contains(answer, []byte(`"allowed":true`)) {
-		t.Errorf("the review is answered with %s %s", resp.Status, answer)
+	if err := cluster.Admits(&client, fmt.Sprintf("https://127.0.0.1:%d/validate", s.port), ns); err != nil {
+		t.Error(err)
 	}
 }
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	port, err := e2e.FreePort(t.Context())
+	port, err := podvet.FreePort(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +254,8 @@ func grantedTo(t *testing.T, ns string) []rbacv1.PolicyRule {
 	var rules []rbacv1.PolicyRule
 	for _, args := range [][]string{{"clusterrole", "podvet"}, {"role", "podvet", "-n", ns}} {
 		var role rbacv1.Role
-		if err := yaml.Unmarshal([]byte(mustKubectl(t, "", append([]string{"get", "-o", "json"}, args...)...)), &role); err != nil {
+		stored := mustKubectl(t, "", append([]string{"get", "-o", "json"}, args...)...)
+		if err := yaml.Unmarshal([]byte(stored), &role); err != nil {
 			t.Fatal(err)
 		}
 		rules = append(rules, role.Rules...)

@@ -30,24 +30,6 @@ type Binaries struct {
 	Etcd, APIServer, ControllerManager, Kubectl string
 }
 
-// A recipe says what is built. Every change of it, of a go.mod or go.sum it names or of the Go version gives
-// another cache folder.
-type recipe struct {
-	title    string // for people: what this builds and how long it takes
-	version  string // starts the name of the cache folder
-	programs []program
-}
-
-type program struct {
-	name    string   // of the file
-	module  string   // folder of the go.mod that pins it
-	pkg     string   // import path of its main package
-	ldflags string   // of the linker
-	tags    string   // build tags, separated by commas
-	ask     []string // arguments that make it say its version
-	says    string   // what it must then say
-}
-
 // Build returns the binaries of the control plane. When the user's cache directory lacks them, or holds broken
 // ones, it builds them from the modules in test/controlplane, which takes some 8 minutes on 2 cores, and writes
 // a line about that to progress at the start, every 15 seconds and at the end. Of several calls at once, in
@@ -73,7 +55,9 @@ func BuildNode(ctx context.Context, progress io.Writer) (string, error) {
 }
 
 // buildCached builds a recipe for the versions that test/controlplane pins, in a cache folder of that name.
-func buildCached(ctx context.Context, name string, of func(dir string) (*recipe, error), progress io.Writer) (string, error) {
+func buildCached(
+	ctx context.Context, name string, of func(dir string) (*recipe, error), progress io.Writer,
+) (string, error) {
 	root, err := repository()
 	if err != nil {
 		return "", err
@@ -87,132 +71,6 @@ func buildCached(ctx context.Context, name string, of func(dir string) (*recipe,
 		return "", err
 	}
 	return r.build(ctx, cache, progress)
-}
-
-// repository is the folder of podvet's go.mod, found from the working directory upwards.
-func repository() (string, error) {
-	start, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("the working directory cannot be told: %w", err)
-	}
-	for dir := start; ; dir = filepath.Dir(dir) {
-		mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-		if err == nil && regexp.MustCompile(`(?m)^module github\.com/podvet/podvet$`).Match(mod) {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("%s is not inside podvet's repository, whose test/controlplane pins the control plane: run this from inside it", start)
-		}
-	}
-}
-
-// cacheDir makes and returns the folder for a kind of files in the user's cache directory.
-func cacheDir(kind string) (string, error) {
-	user, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("there is no cache directory (%w): set HOME or XDG_CACHE_HOME", err)
-	}
-	dir := filepath.Join(user, "podvet", kind)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("the cache directory cannot be made: %w: set XDG_CACHE_HOME to a folder that can be written", err)
-	}
-	return dir, nil
-}
-
-// controlPlane is the recipe for the versions that the modules in dir pin.
-func controlPlane(dir string) (*recipe, error) {
-	etcd := filepath.Join(dir, "etcd") // etcd needs a module graph of its own
-	kubernetes, err := pinned(dir, "k8s.io/kubernetes")
-	if err != nil {
-		return nil, err
-	}
-	etcdVersion, err := pinned(etcd, "go.etcd.io/etcd/server/v3")
-	if err != nil {
-		return nil, err
-	}
-	return &recipe{
-		title:   "the Kubernetes " + strings.TrimPrefix(kubernetes, "v") + " control plane for tests, once: about 8 minutes on 2 cores",
-		version: kubernetes,
-		programs: []program{
-			{name: "etcd", module: etcd, pkg: "go.etcd.io/etcd/server/v3", ask: []string{"--version"}, says: strings.TrimPrefix(etcdVersion, "v")},
-			ofKubernetes("kube-apiserver", dir, kubernetes, "--version"),
-			ofKubernetes("kube-controller-manager", dir, kubernetes, "--version"),
-			ofKubernetes("kubectl", dir, kubernetes, "version", "--client"),
-		},
-	}, nil
-}
-
-func ofKubernetes(name, module, version string, ask ...string) program {
-	return program{
-		name: name, module: module, pkg: "k8s.io/kubernetes/cmd/" + name,
-		ldflags: "-X k8s.io/component-base/version.gitVersion=" + version, ask: ask, says: version,
-	}
-}
-
-// node is the recipe for what a node runs besides the control plane.
-func node(dir string) (*recipe, error) {
-	runtime := filepath.Join(dir, "containerd") // containerd needs a module graph of its own too
-	kubernetes, err := pinned(dir, "k8s.io/kubernetes")
-	if err != nil {
-		return nil, err
-	}
-	const containerdModule, runcModule, pluginsModule = "github.com/containerd/containerd/v2",
-		"github.com/opencontainers/runc", "github.com/containernetworking/plugins"
-	versions := map[string]string{}
-	for _, module := range []string{containerdModule, runcModule, pluginsModule} {
-		if versions[module], err = pinned(runtime, module); err != nil {
-			return nil, err
-		}
-	}
-	containerd := func(name string) program {
-		return program{
-			name: name, module: runtime, pkg: containerdModule + "/cmd/" + name,
-			ldflags: "-s -w -X " + containerdModule + "/version.Version=" + versions[containerdModule],
-			tags:    "no_btrfs,no_devmapper,no_zfs", // overlayfs is enough
-			ask:     []string{"-v"}, says: versions[containerdModule],
-		}
-	}
-	plugin := func(path string) program {
-		return program{
-			name: filepath.Base(path), module: runtime, pkg: pluginsModule + "/plugins/" + path,
-			ldflags: "-s -w -X " + pluginsModule + "/pkg/utils/buildversion.BuildVersion=" + versions[pluginsModule],
-			says:    versions[pluginsModule], // without CNI_COMMAND it says its version
-		}
-	}
-	return &recipe{
-		title:   "a node of Kubernetes " + strings.TrimPrefix(kubernetes, "v") + " for tests, once: about 3 minutes on 2 cores",
-		version: kubernetes,
-		programs: []program{
-			ofKubernetes("kubelet", dir, kubernetes, "--version"),
-			ofKubernetes("kube-proxy", dir, kubernetes, "--version"),
-			ofKubernetes("kube-scheduler", dir, kubernetes, "--version"),
-			containerd("containerd"),
-			containerd("containerd-shim-runc-v2"),
-			containerd("ctr"),
-			{
-				name: "runc", module: runtime, pkg: runcModule, ldflags: "-s -w",
-				tags: "seccomp", // else no pod starts: "seccomp not supported"
-				ask:  []string{"--version"}, says: strings.TrimPrefix(versions[runcModule], "v"),
-			},
-			plugin("main/ptp"),
-			plugin("main/loopback"),
-			plugin("ipam/host-local"),
-		},
-	}, nil
-}
-
-// pinned is the version of a module that the go.mod in dir requires.
-func pinned(dir, module string) (string, error) {
-	path := filepath.Join(dir, "go.mod")
-	mod, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("the versions of the control plane are not known: %w", err)
-	}
-	found := regexp.MustCompile(`(?m)^(?:require)?\s+` + regexp.QuoteMeta(module) + ` (v\S+)`).FindSubmatch(mod)
-	if found == nil {
-		return "", fmt.Errorf("%s does not require %s: restore it from the repository", path, module)
-	}
-	return string(found[1]), nil
 }
 
 // build returns the folder in cache that holds the recipe's programs, and builds them when they are missing.
@@ -238,10 +96,11 @@ func (r *recipe) build(ctx context.Context, cache string, progress io.Writer) (s
 		return "", fmt.Errorf("building was interrupted: %w", ctx.Err())
 	}
 	if _, err := os.Stat(dir); err == nil {
-		fmt.Fprintf(progress, "cluster: the cached programs are broken (%v): building it anew\n", trouble)
+		fmt.Fprintf(progress, "cluster: the cached programs are broken (%v): building it again\n", trouble)
 	}
 	if old := olderFolders(cache, dir); len(old) > 0 {
-		fmt.Fprintf(progress, "cluster: others are cached too; those that no checkout uses any more can be removed: rm -r %s\n", strings.Join(old, " "))
+		fmt.Fprintf(progress, "cluster: others are cached too; "+
+			"those that no checkout uses any more can be removed: rm -r %s\n", strings.Join(old, " "))
 	}
 	if err := r.buildInto(ctx, dir, progress); err != nil {
 		return "", err
@@ -262,11 +121,12 @@ func (r *recipe) key(ctx context.Context) (string, error) {
 			fmt.Fprintf(hash, "%s %d\n%s", file, len(data), data)
 		}
 	}
-	goEnv := goCommand(ctx, r.programs[0].module, "env", "GOVERSION", "GOOS", "GOARCH", "GOAMD64", "GOARM64", "CGO_ENABLED", "GOEXPERIMENT")
+	goEnv := goCommand(ctx, r.programs[0].module, "env", "GOVERSION", "GOOS", "GOARCH", "GOAMD64", "GOARM64",
+		"CGO_ENABLED", "GOEXPERIMENT")
 	goEnv.Stdout = hash
 	var said bytes.Buffer
 	goEnv.Stderr = &said
-	if err := goEnv.Run(); errors.Is(err, exec.ErrNotFound) {
+	if err := runOnLastingThread(goEnv); errors.Is(err, exec.ErrNotFound) {
 		return "", errors.New("the go command is not on the PATH: install Go, or add its bin folder to the PATH")
 	} else if err != nil {
 		return "", fmt.Errorf("go env failed in %s: %w: %s", r.programs[0].module, err, lastLine(said.Bytes()))
@@ -396,15 +256,13 @@ func (r *recipe) buildPrograms(ctx context.Context, dir, logPath string, progres
 
 // build runs go build. The output also goes to log, whose path is in the error.
 func (p program) build(ctx context.Context, dir string, log *counter) error {
-	cmd := goCommand(ctx, p.module, "build", "-v", "-buildvcs=false", "-ldflags", p.ldflags, "-tags", p.tags, "-o", filepath.Join(dir, p.name), p.pkg)
+	cmd := goCommand(ctx, p.module, "build", "-v", "-buildvcs=false", "-ldflags", p.ldflags, "-tags", p.tags, "-o",
+		filepath.Join(dir, p.name), p.pkg)
 	cmd.Env = append(cmd.Env, "GOTMPDIR="+dir) // so that nothing is left elsewhere after a kill
 	var said bytes.Buffer
 	cmd.Stderr = io.MultiWriter(log, &said)
 	cmd.Stdout = cmd.Stderr
-	err := startOnLastingThread(cmd)
-	if err == nil {
-		err = cmd.Wait()
-	}
+	err := runOnLastingThread(cmd)
 	switch {
 	case err == nil:
 		return nil
@@ -412,7 +270,8 @@ func (p program) build(ctx context.Context, dir string, log *counter) error {
 		return fmt.Errorf("building %s was interrupted: %w", p.name, ctx.Err())
 	}
 	if module := notDownloaded(said.String()); module != "" {
-		return fmt.Errorf("no route to the Go module proxy for %s: connect, or fill the module cache with `go mod download` in %s where there is a network, then run again; all go said is in %s",
+		return fmt.Errorf("no route to the Go module proxy for %s: connect, or fill the module cache "+
+			"with `go mod download` in %s where there is a network, then run again; all go said is in %s",
 			module, p.module, log.to.Name())
 	}
 	return fmt.Errorf("go build of %s failed in %s: %w: %s; all go said is in %s",
@@ -420,9 +279,10 @@ func (p program) build(ctx context.Context, dir string, log *counter) error {
 }
 
 var (
-	downloadFailed = regexp.MustCompile(`(?m)^.*(?:Get "|reading )https?://.*$|^.*module lookup disabled by GOPROXY=off.*$|^.*unable to access .*$`)
-	moduleAtV      = regexp.MustCompile(`[\w.~-]+(?:/[\w.~-]+)+@v[\w.+-]+`)
-	downloading    = regexp.MustCompile(`(?m)^go: downloading (\S+) (\S+)$`)
+	downloadFailed = regexp.MustCompile(`(?m)^.*(?:Get "|reading )https?://.*$` +
+		`|^.*module lookup disabled by GOPROXY=off.*$|^.*unable to access .*$`)
+	moduleAtV   = regexp.MustCompile(`[\w.~-]+(?:/[\w.~-]+)+@v[\w.+-]+`)
+	downloading = regexp.MustCompile(`(?m)^go: downloading (\S+) (\S+)$`)
 )
 
 // notDownloaded is the module that go could not download, or "" when the build failed for another reason.

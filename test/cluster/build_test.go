@@ -33,7 +33,8 @@ func tiny(t *testing.T, source string) *recipe {
 
 func tinyIn(dir string) *recipe {
 	return &recipe{title: "a tiny program", version: "v1", programs: []program{
-		{name: "tiny", module: dir, pkg: "example.invalid/tiny", ldflags: "-X main.version=v1.2.3", says: "tiny v1.2.3"},
+		{name: "tiny", module: dir, pkg: "example.invalid/tiny", ldflags: "-X main.version=v1.2.3",
+			says: "tiny v1.2.3"},
 	}}
 }
 
@@ -98,7 +99,8 @@ func TestStaleCacheIsNotUsed(t *testing.T) {
 			write(t, filepath.Join(r.programs[0].module, "go.mod"), "module example.invalid/tiny\n\ngo 1.26\n")
 		},
 		"go.sum": func(r *recipe) {
-			write(t, filepath.Join(r.programs[0].module, "go.sum"), "example.invalid/m v1.0.0 h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n")
+			write(t, filepath.Join(r.programs[0].module, "go.sum"),
+				"example.invalid/m v1.0.0 h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n")
 		},
 		"flags":   func(r *recipe) { r.programs[0].ldflags += " -s" },
 		"tags":    func(r *recipe) { r.programs[0].tags = "extra" },
@@ -111,14 +113,15 @@ func TestStaleCacheIsNotUsed(t *testing.T) {
 			if dir == first {
 				t.Errorf("the folder is the same")
 			}
-			if !strings.Contains(said, "building a tiny program") || !strings.Contains(said, "can be removed: rm -r ") || !strings.Contains(said, first) {
+			if !strings.Contains(said, "building a tiny program") ||
+				!strings.Contains(said, "can be removed: rm -r ") || !strings.Contains(said, first) {
 				t.Errorf("said:\n%s", said)
 			}
 		})
 	}
 }
 
-func TestBrokenCacheIsBuiltAnew(t *testing.T) {
+func TestBrokenCacheIsBuiltAgain(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(dir string) error{
 		"truncated": func(dir string) error { return os.Truncate(filepath.Join(dir, "tiny"), 100_000) },
@@ -143,7 +146,8 @@ func TestBrokenCacheIsBuiltAnew(t *testing.T) {
 				return err
 			}
 			script := "#!/bin/sh\necho tiny v1.2.2\nexit\n"
-			return os.WriteFile(filepath.Join(dir, "tiny"), []byte(script+strings.Repeat("#", int(info.Size())-len(script))), 0o755)
+			return os.WriteFile(filepath.Join(dir, "tiny"),
+				[]byte(script+strings.Repeat("#", int(info.Size())-len(script))), 0o755)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -231,9 +235,12 @@ func TestBuildErrors(t *testing.T) {
 		source string
 		parts  []string
 	}{
-		"does not compile": {"package main\n\nfunc main() { undefined() }\n", []string{"go build of tiny failed", "undefined: undefined", ".log"}},
-		"wrong version":    {"package main\n\nfunc main() { println(\"tiny v0\") }\n", []string{"what was built is wrong", `says "tiny v0", not tiny v1.2.3`, ".log"}},
-		"does not run":     {"package main\n\nfunc main() { panic(1) }\n", []string{"what was built is wrong", "does not run: exit status 2"}},
+		"does not compile": {"package main\n\nfunc main() { undefined() }\n",
+			[]string{"go build of tiny failed", "undefined: undefined", ".log"}},
+		"wrong version": {"package main\n\nfunc main() { println(\"tiny v0\") }\n",
+			[]string{"what was built is wrong", `says "tiny v0", not tiny v1.2.3`, ".log"}},
+		"does not run": {"package main\n\nfunc main() { panic(1) }\n",
+			[]string{"what was built is wrong", "does not run: exit status 2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -257,10 +264,12 @@ func TestNoNetwork(t *testing.T) {
 			r, cache := tiny(t, "package main\n\nimport _ \"golang.org/x/text/width\"\n\nfunc main() {}\n"), t.TempDir()
 			dir := r.programs[0].module
 			write(t, filepath.Join(dir, "go.mod"), mod)
-			write(t, filepath.Join(dir, "go.sum"), "golang.org/x/text v0.42.0 h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"+
-				"golang.org/x/text v0.42.0/go.mod h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n")
+			write(t, filepath.Join(dir, "go.sum"),
+				"golang.org/x/text v0.42.0 h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"+
+					"golang.org/x/text v0.42.0/go.mod h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n")
 			_, err := r.build(t.Context(), cache, &bytes.Buffer{})
-			wantLine(t, err, "no route to the Go module proxy for golang.org/x/text@v0.42.0:", "connect, or fill the module cache with `go mod download` in "+dir, cache, ".log")
+			wantLine(t, err, "no route to the Go module proxy for golang.org/x/text@v0.42.0:",
+				"connect, or fill the module cache with `go mod download` in "+dir, cache, ".log")
 		})
 	}
 }
@@ -271,7 +280,8 @@ func TestGoSettingsDoNotMatter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, value := range map[string]string{"GOFLAGS": "-mod=vendor -o=/nowhere", "GOWORK": "/no/go.work", "GO111MODULE": "off", "GOOS": "plan9", "GOARCH": "arm"} {
+	for name, value := range map[string]string{"GOFLAGS": "-mod=vendor -o=/nowhere", "GOWORK": "/no/go.work",
+		"GO111MODULE": "off", "GOOS": "plan9", "GOARCH": "arm"} {
 		t.Setenv(name, value)
 	}
 	dir, _ := mustBuild(t, r, cache)

@@ -80,6 +80,7 @@ type Cluster struct {
 	processes []*process // in the order of their start
 	ready     bool
 	stopping  bool
+	away      *process      // the API server that StopAPIServer ended
 	err       error         // what Err returns
 	ended     chan struct{} // closed when err is set
 }
@@ -113,7 +114,8 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 var errPortTaken = errors.New("taken")
 
 func portTaken(port int) error {
-	return fmt.Errorf("port %d on 127.0.0.1 is %w: stop the program that listens on it (ss -ltnp names it), or choose another port, or 0 for a free one",
+	return fmt.Errorf("port %d on 127.0.0.1 is %w: stop the program that listens on it (ss -ltnp names it), "+
+		"or choose another port, or 0 for a free one",
 		port, errPortTaken)
 }
 
@@ -175,7 +177,8 @@ func (c *Cluster) bringUp(ctx context.Context, port int, o Options) error {
 	if err := c.run(c.Binaries.Etcd, etcdFlags()...); err != nil {
 		return err
 	}
-	if err := c.run(c.Binaries.APIServer, append(apiServerFlags(port, c.AuditLog), o.APIServerFlags...)...); err != nil {
+	flags := append(apiServerFlags(port, c.AuditLog), o.APIServerFlags...)
+	if err := c.run(c.Binaries.APIServer, flags...); err != nil {
 		return err
 	}
 	if err := c.waitFor(ctx, client, "/readyz", "kube-apiserver was not ready"); err != nil {
@@ -269,7 +272,7 @@ func (c *Cluster) run(program string, flags ...string) error {
 func (c *Cluster) lost(p *process) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stopping || c.err != nil {
+	if c.stopping || c.err != nil || p == c.away || p.unwanted {
 		return
 	}
 	how := "status 0"
@@ -277,9 +280,11 @@ func (c *Cluster) lost(p *process) {
 		how = p.how.Error()
 	}
 	if c.ready {
-		c.err = fmt.Errorf("%s ended (%s) while the cluster was in use: its log is %s; stop this cluster and start another", p.name, how, p.log)
+		c.err = fmt.Errorf("%s ended (%s) while the cluster was in use: its log is %s; "+
+			"stop this cluster and start another", p.name, how, p.log)
 	} else {
-		c.err = fmt.Errorf("%s ended (%s): the last line of its log %s is: %s; put that right and start again", p.name, how, p.log, p.lastWords())
+		c.err = fmt.Errorf("%s ended (%s): the last line of its log %s is: %s; put that right and start again", p.name,
+			how, p.log, p.lastWords())
 	}
 	close(c.ended)
 	for _, other := range c.processes {

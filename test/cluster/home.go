@@ -193,7 +193,8 @@ func (h *home) writeFiles(port int, auditPolicy string) (*rest.Config, error) {
 	}
 	failed = cmp.Or(failed,
 		writeKubeconfig(h.kubeconfig(), "admin", admin),
-		writeKubeconfig(filepath.Join(h.work(), controllerKubeconfigFile), "system:kube-controller-manager", controllers))
+		writeKubeconfig(filepath.Join(h.work(), controllerKubeconfigFile), "system:kube-controller-manager",
+			controllers))
 	return admin, failed
 }
 

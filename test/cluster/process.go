@@ -21,16 +21,20 @@ const stopGrace = 2 * time.Second
 type process struct {
 	name string
 	log  string // path of what it says
+	args []string
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
 	how  error         // once done: how it ended, nil for status 0
+
+	unwanted bool // it is being restarted, so its end is nobody's loss; the cluster's mu guards it
 }
 
 // run starts a program in dir. It sees nothing of the caller's environment: etcd and the API server take
 // settings and proxies from there.
 func run(program, dir, logs string, args ...string) (*process, error) {
 	name := filepath.Base(program)
-	log, err := os.Create(filepath.Join(logs, name+".log"))
+	// A program that is restarted goes on with its log.
+	log, err := os.OpenFile(filepath.Join(logs, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
 	if err != nil {
 		return nil, fmt.Errorf("the log of %s cannot be written: %w", name, err)
 	}
@@ -42,7 +46,7 @@ func run(program, dir, logs string, args ...string) (*process, error) {
 	if err := StartChild(cmd); err != nil {
 		return nil, fmt.Errorf("%s cannot be started: %w", name, err)
 	}
-	p := &process{name: name, log: log.Name(), cmd: cmd, done: make(chan struct{})}
+	p := &process{name: name, log: log.Name(), args: args, cmd: cmd, done: make(chan struct{})}
 	go func() {
 		p.how = cmd.Wait()
 		close(p.done)
@@ -82,6 +86,14 @@ var lastingThread = sync.OnceValue(func() chan<- func() {
 	}()
 	return work
 })
+
+// runOnLastingThread starts a program there and waits for its end.
+func runOnLastingThread(cmd *exec.Cmd) error {
+	if err := startOnLastingThread(cmd); err != nil {
+		return err
+	}
+	return cmd.Wait()
+}
 
 // StartChild starts a program that ends with this process, however that ends (on Linux).
 func StartChild(cmd *exec.Cmd) error {

@@ -78,7 +78,8 @@ func usedRights(auditLog, user string) ([]string, error) {
 			verbs = append(verbs, "create")
 		}
 		for _, verb := range verbs {
-			rights = append(rights, verb+" "+event.ObjectRef.Resource, verb+" "+event.ObjectRef.Resource+"/"+event.ObjectRef.Name)
+			rights = append(rights, verb+" "+event.ObjectRef.Resource,
+				verb+" "+event.ObjectRef.Resource+"/"+event.ObjectRef.Name)
 		}
 	}
 	slices.Sort(rights)

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/podvet/podvet/test/cluster"
-	"github.com/podvet/podvet/test/e2e"
+	"github.com/podvet/podvet/test/podvet"
 )
 
 // shown is where and what to show.
@@ -29,8 +29,11 @@ type shown struct {
 	until  int    // process with whose end everything ends, 0 for none
 }
 
-func (d shown) lockFile() string  { return filepath.Join(d.home, "lock") }  // locked by the process that holds everything, with its number
-func (d shown) readyFile() string { return filepath.Join(d.home, "ready") } // says where kubectl and its configuration are
+// lockFile is locked by the process that holds everything, and has its number.
+func (d shown) lockFile() string { return filepath.Join(d.home, "lock") }
+
+// readyFile says where kubectl and its configuration are.
+func (d shown) readyFile() string { return filepath.Join(d.home, "ready") }
 func (d shown) logFile() string   { return filepath.Join(d.home, "log") }
 
 func main() {
@@ -100,13 +103,15 @@ func (d shown) show(ctx context.Context) error {
 		run("apply", "-f", example)
 	}
 	for range 100 { // until the controllers have made their pods
-		cmd := exec.CommandContext(ctx, kubectl, "--kubeconfig", kubeconfig, "get", "pods", "-l", "app=web", "-o", "name")
+		cmd := exec.CommandContext(ctx, kubectl, "--kubeconfig", kubeconfig, "get", "pods", "-l", "app=web",
+			"-o", "name")
 		if out, err := cmd.Output(); err != nil || len(out) > 0 {
 			break
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	run("get", "pods", "-o", `custom-columns=POD:.metadata.name,OWNER:.metadata.ownerReferences[0].kind,FIXED:.metadata.annotations.podvet\.dev/fixed`)
+	const columns = "POD:.metadata.name,OWNER:.metadata.ownerReferences[0].kind,FIXED:.metadata.annotations"
+	run("get", "pods", "-o", "custom-columns="+columns+`.podvet\.dev/fixed`)
 	if ctx.Err() != nil {
 		fmt.Println("\ninterrupted")
 		return d.end()
@@ -133,7 +138,8 @@ func (d shown) startHolder(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(self, "-home", d.home, "-podvet", d.podvet, "-port", strconv.Itoa(d.port), "-until", strconv.Itoa(d.until), "hold") // it outlives this process
+	cmd := exec.Command(self, "-home", d.home, "-podvet", d.podvet, "-port", strconv.Itoa(d.port),
+		"-until", strconv.Itoa(d.until), "hold") // it outlives this process
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -168,7 +174,8 @@ func (d shown) hold(ctx context.Context) error {
 	if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
 		return errors.New("it is running already: end it with make demo-stop first")
 	}
-	if err := errors.Join(lock.Truncate(0), os.WriteFile(d.lockFile(), []byte(strconv.Itoa(os.Getpid())), 0o600)); err != nil {
+	pid := []byte(strconv.Itoa(os.Getpid()))
+	if err := errors.Join(lock.Truncate(0), os.WriteFile(d.lockFile(), pid, 0o600)); err != nil {
 		return err
 	}
 	defer os.Remove(d.readyFile())
@@ -181,12 +188,13 @@ func (d shown) hold(ctx context.Context) error {
 		return err
 	}
 	defer c.Stop()
-	p, err := e2e.Serve(ctx, d.podvet, d.home, "")
+	p, err := podvet.Serve(ctx, d.podvet, d.home, "")
 	if err != nil {
 		return err
 	}
 	defer p.Stop()
-	if err := e2e.Register(ctx, c, e2e.Registration{Name: "podvet", URL: p.URL, CA: p.CA, FailurePolicy: "Fail", Timeout: 3}); err != nil {
+	registration := podvet.Registration{Name: "podvet", URL: p.URL, CA: p.CA, FailurePolicy: "Fail", Timeout: 3}
+	if err := podvet.Register(ctx, c, registration); err != nil {
 		return err
 	}
 	if err := p.AwaitAsked(ctx, c, "default"); err != nil {

@@ -9,15 +9,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/podvet/podvet/test/e2e"
+	"github.com/podvet/podvet/test/podvet"
 )
 
 // TestDemo is make demo, a try of one's own, and make demo-stop.
 func TestDemo(t *testing.T) {
 	t.Chdir("../..")
 	dir := t.TempDir()
-	binary, podvet, home := filepath.Join(dir, "demo"), filepath.Join(dir, "podvet"), filepath.Join(dir, "home")
-	if err := e2e.Build(t.Context(), podvet); err != nil {
+	binary, served, home := filepath.Join(dir, "demo"), filepath.Join(dir, "podvet"), filepath.Join(dir, "home")
+	if err := podvet.Build(t.Context(), served); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := exec.Command("go", "build", "-o", binary, "./test/demo").CombinedOutput(); err != nil {
@@ -25,7 +25,8 @@ func TestDemo(t *testing.T) {
 	}
 	demo := func(args ...string) (string, error) {
 		var out bytes.Buffer
-		cmd := exec.Command(binary, append([]string{"-home", home, "-podvet", podvet, "-until", strconv.Itoa(os.Getpid())}, args...)...)
+		flags := []string{"-home", home, "-podvet", served, "-until", strconv.Itoa(os.Getpid())}
+		cmd := exec.Command(binary, append(flags, args...)...)
 		cmd.Stdout, cmd.Stderr = &out, &out
 		err := cmd.Run()
 		return out.String(), err
@@ -35,8 +36,13 @@ func TestDemo(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	for _, want := range []string{"[no-readiness-probe]\npod/nginx created", `admission webhook "validate.podvet.dev" denied the request`, "deployment.apps/web created",
-		"ReplicaSet   no-startup-probe/app,prestop-exceeds-grace/app", "make demo-stop"} {
+	for _, want := range []string{
+		"[no-readiness-probe]\npod/nginx created",
+		`admission webhook "validate.podvet.dev" denied the request`,
+		"deployment.apps/web created",
+		"ReplicaSet   no-startup-probe/app,prestop-exceeds-grace/app",
+		"make demo-stop",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the demonstration does not show %q:\n%s", want, out)
 		}

@@ -3,7 +3,6 @@ package e2e
 import (
 	"crypto/tls"
 	"encoding/base64"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"github.com/podvet/podvet/certs"
+	"github.com/podvet/podvet/test/e2e/env"
+	"github.com/podvet/podvet/test/podvet"
 )
 
 func localCertificate(t *testing.T, dir string) (bundle string, certificate tls.Certificate) {
@@ -26,7 +27,8 @@ func localCertificate(t *testing.T, dir string) (bundle string, certificate tls.
 	if err != nil {
 		t.Fatal(err)
 	}
-	if certificate, err = tls.LoadX509KeyPair(filepath.Join(dir, certs.CertFile), filepath.Join(dir, certs.KeyFile)); err != nil {
+	certificate, err = tls.LoadX509KeyPair(filepath.Join(dir, certs.CertFile), filepath.Join(dir, certs.KeyFile))
+	if err != nil {
 		t.Fatal(err)
 	}
 	return base64.StdEncoding.EncodeToString(ca), certificate
@@ -46,8 +48,12 @@ func TestFailurePolicyIsTheOneSwitch(t *testing.T) {
 		pod      string
 		says     string // what the API server says with Fail
 	}{
-		{name: "panic in mutate", pod: panics("mutate"), says: `failed calling webhook "mutate.podvet.dev": failed to call webhook: an error on the server ("podvet: internal error, the log has the details")`},
-		{name: "panic in validate", pod: panics("validate"), says: `failed calling webhook "validate.podvet.dev": failed to call webhook: an error on the server ("podvet: internal error, the log has the details")`},
+		{name: "panic in mutate", pod: panics("mutate"),
+			says: `failed calling webhook "mutate.podvet.dev": failed to call webhook: an error on the server ` +
+				`("podvet: internal error, the log has the details")`},
+		{name: "panic in validate", pod: panics("validate"),
+			says: `failed calling webhook "validate.podvet.dev": failed to call webhook: an error on the server ` +
+				`("podvet: internal error, the log has the details")`},
 		{name: "stopped", pod: plain, signal: syscall.SIGTERM, says: "connection refused"},
 		{name: "too late", pod: plain, signal: syscall.SIGSTOP, says: "context deadline exceeded"},
 		{name: "unreadable", pod: plain, versions: "v1beta1", says: "the server rejected our request"},
@@ -56,18 +62,19 @@ func TestFailurePolicyIsTheOneSwitch(t *testing.T) {
 			t.Run(fault.name+" with "+failurePolicy, func(t *testing.T) {
 				t.Parallel()
 				label := strings.ToLower(strings.ReplaceAll(fault.name, " ", "-") + "-" + failurePolicy)
-				p, err := Serve(t.Context(), binary, t.TempDir(), "")
+				p, err := podvet.Serve(t.Context(), env.Binary, t.TempDir(), "")
 				if err != nil {
 					t.Fatal(err)
 				}
-				t.Cleanup(func() { _ = p.Process.Kill(); _ = p.cmd.Wait() })
+				t.Cleanup(p.Kill)
 				if err := register(t.Context(), label, p, failurePolicy); err != nil {
 					t.Fatal(err)
 				}
-				ns := namespace(t, label)
+				ns := env.Namespace(t, label)
 				if fault.versions != "" || fault.signal == syscall.SIGSTOP {
-					r := Registration{Name: "podvet-" + label, URL: p.URL, CA: p.CA, FailurePolicy: failurePolicy, Timeout: 1, Selector: label, Versions: fault.versions}
-					if err := Register(t.Context(), api, r); err != nil {
+					r := podvet.Registration{Name: "podvet-" + label, URL: p.URL, CA: p.CA,
+						FailurePolicy: failurePolicy, Timeout: 1, Selector: label, Versions: fault.versions}
+					if err := podvet.Register(t.Context(), env.API, r); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -79,7 +86,7 @@ func TestFailurePolicyIsTheOneSwitch(t *testing.T) {
 				// Until the API server follows the changed configuration and the stopped podvet is gone, pods are
 				// judged as before: this one is admitted then. What must come in the end comes and stays.
 				create := func() (string, bool) {
-					_, stderr, ok := kubectl(t, ns, fault.pod, "create", "--dry-run=server", "-f", "-")
+					_, stderr, ok := env.Kubectl(t, ns, fault.pod, "create", "--dry-run=server", "-f", "-")
 					return stderr, ok
 				}
 				settled := func() bool {
@@ -89,7 +96,7 @@ func TestFailurePolicyIsTheOneSwitch(t *testing.T) {
 					}
 					return ok && (fault.name == "panic in mutate" || !strings.Contains(stderr, "no-readiness-probe"))
 				}
-				if !Await(t.Context(), 30*time.Second, settled) {
+				if !podvet.Await(t.Context(), 30*time.Second, settled) {
 					stderr, ok := create()
 					t.Fatalf("admitted %v: %q", ok, stderr)
 				}
@@ -98,8 +105,8 @@ func TestFailurePolicyIsTheOneSwitch(t *testing.T) {
 					t.Errorf("admitted %v with %s: %q", ok, failurePolicy, stderr)
 				}
 				if failurePolicy == "Ignore" { // for real
-					must(t, ns, fault.pod, "create", "-f", "-")
-					pod(t, ns, "p")
+					env.Must(t, ns, fault.pod, "create", "-f", "-")
+					getPod(t, ns, "p")
 				}
 				if strings.HasPrefix(fault.name, "panic") {
 					stillServes(t, p, ns)
@@ -110,9 +117,9 @@ func TestFailurePolicyIsTheOneSwitch(t *testing.T) {
 }
 
 // stillServes: after a panic podvet judges the next pod, and has counted and logged the one.
-func stillServes(t *testing.T, p *Podvet, ns string) {
+func stillServes(t *testing.T, p *podvet.Server, ns string) {
 	t.Helper()
-	_, stderr, ok := kubectl(t, ns, badPod, "create", "-f", "-")
+	_, stderr, ok := env.Kubectl(t, ns, badPod, "create", "-f", "-")
 	if ok || !strings.Contains(stderr, refusal) {
 		t.Errorf("after a panic: %q", stderr)
 	}
@@ -134,17 +141,26 @@ func stillServes(t *testing.T, p *Podvet, ns string) {
 // TestInvalidPods: what the API server refuses is its own to say, in its own words, alone.
 func TestInvalidPods(t *testing.T) {
 	t.Parallel()
-	ns := namespace(t, "main")
+	ns := env.Namespace(t, "main")
 	for name, c := range map[string]struct{ container, says string }{
-		"no handler":         {"livenessProbe: {}", "must specify a handler type"},
-		"negative":           {"livenessProbe: {tcpSocket: {port: 80}, periodSeconds: -1}", "must be greater than or equal to 0"},
-		"control characters": {`env: [], livenessProbe: {exec: {command: [x]}}, name: "a\nb"`, "a lowercase RFC 1123 label"},
+		"no handler": {"livenessProbe: {}", "must specify a handler type"},
+		"negative": {"livenessProbe: {tcpSocket: {port: 80}, periodSeconds: -1}",
+			"must be greater than or equal to 0"},
+		"control characters": {`env: [], livenessProbe: {exec: {command: [x]}}, name: "a\nb"`,
+			"a lowercase RFC 1123 label"},
 	} {
-		manifest := fmt.Sprintf("{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{image: i, %s}]}}", c.container)
+		manifest := `
+apiVersion: v1
+kind: Pod
+metadata: {name: p}
+spec:
+  containers:
+  - {image: i, ` + c.container + `}
+`
 		if !strings.Contains(c.container, "name:") {
 			manifest = strings.Replace(manifest, "{image: i", "{name: app, image: i", 1)
 		}
-		_, stderr, ok := kubectl(t, ns, manifest, "create", "-f", "-")
+		_, stderr, ok := env.Kubectl(t, ns, manifest, "create", "-f", "-")
 		if ok || !strings.Contains(stderr, c.says) || strings.Contains(stderr, "podvet") || len(warnings(stderr)) > 0 {
 			t.Errorf("%s: %q", name, stderr)
 		}

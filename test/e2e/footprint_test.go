@@ -20,30 +20,46 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/podvet/podvet/rules"
+	"github.com/podvet/podvet/rules/catalogue"
 	"github.com/podvet/podvet/rules/policy"
+	"github.com/podvet/podvet/test/e2e/env"
+	"github.com/podvet/podvet/test/podvet"
 )
 
 // TestAuditLog: what podvet found and did stands in the API server's audit log.
 func TestAuditLog(t *testing.T) {
 	t.Parallel()
-	ns := namespace(t, "main")
-	must(t, ns, "{apiVersion: v1, kind: Pod, metadata: {name: fixed}, spec: {containers: [{name: app, image: i, livenessProbe: {exec: {command: [x]}, initialDelaySeconds: 5, periodSeconds: 5}}]}}", "create", "-f", "-")
-	if _, _, ok := kubectl(t, ns, badPod, "create", "-f", "-"); ok {
+	ns := env.Namespace(t, "main")
+	env.Must(t, ns, `
+apiVersion: v1
+kind: Pod
+metadata: {name: fixed}
+spec:
+  containers:
+  - name: app
+    image: i
+    livenessProbe: {exec: {command: [x]}, initialDelaySeconds: 5, periodSeconds: 5}
+`, "create", "-f", "-")
+	if _, _, ok := env.Kubectl(t, ns, badPod, "create", "-f", "-"); ok {
 		t.Fatal("the bad pod is admitted")
 	}
-	hash := policy.Default().Hash
+	hash := policy.Default(catalogue.All).Hash
 	want := map[string]map[string]string{
 		"fixed": {
-			"mutate.podvet.dev/policy": hash, "mutate.podvet.dev/fixed": "exec-probe-short-timeout/app",
-			"validate.podvet.dev/policy": hash, "validate.podvet.dev/findings": "warn no-readiness-probe/app,warn no-startup-probe/app,audit bare-pod/",
+			"mutate.podvet.dev/policy":     hash,
+			"mutate.podvet.dev/fixed":      "exec-probe-short-timeout/app",
+			"validate.podvet.dev/policy":   hash,
+			"validate.podvet.dev/findings": "warn no-readiness-probe/app,warn no-startup-probe/app,audit bare-pod/",
 		},
 		"bad": {
-			"mutate.podvet.dev/policy":   hash,
-			"validate.podvet.dev/policy": hash, "validate.podvet.dev/findings": "deny probe-port-unresolved/app,audit bare-pod/",
+			"mutate.podvet.dev/policy":     hash,
+			"validate.podvet.dev/policy":   hash,
+			"validate.podvet.dev/findings": "deny probe-port-unresolved/app,audit bare-pod/",
 		},
 	}
 	var got map[string]map[string]string
-	if !Await(t.Context(), 20*time.Second, func() bool { got = podvetAnnotations(t, ns); return len(got) == len(want) }) {
+	all := func() bool { got = podvetAnnotations(t, ns); return len(got) == len(want) }
+	if !podvet.Await(t.Context(), 20*time.Second, all) {
 		t.Logf("only %d events", len(got))
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -54,7 +70,7 @@ func TestAuditLog(t *testing.T) {
 // podvetAnnotations reads from the audit log what podvet said of each pod in a namespace.
 func podvetAnnotations(t *testing.T, ns string) map[string]map[string]string {
 	t.Helper()
-	file, err := os.Open(api.AuditLog)
+	file, err := os.Open(env.API.AuditLog)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +84,8 @@ func podvetAnnotations(t *testing.T, ns string) map[string]map[string]string {
 			ObjectRef   struct{ Resource, Namespace, Name, Subresource string }
 			Annotations map[string]string
 		}
-		if json.Unmarshal(lines.Bytes(), &event) != nil || event.Verb != "create" || event.ObjectRef.Namespace != ns || event.ObjectRef.Resource != "pods" {
+		if json.Unmarshal(lines.Bytes(), &event) != nil || event.Verb != "create" || event.ObjectRef.Namespace != ns ||
+			event.ObjectRef.Resource != "pods" {
 			continue
 		}
 		notes := map[string]string{}
@@ -97,9 +114,9 @@ func (c *collector) HandleWarningHeader(_ int, _ string, text string) {
 // TestWarningsArriveOnceAndWhole: many findings, with the longest names there can be.
 func TestWarningsArriveOnceAndWhole(t *testing.T) {
 	t.Parallel()
-	ns := namespace(t, "main")
+	ns := env.Namespace(t, "main")
 	seen := &collector{}
-	config := rest.CopyConfig(api.Config)
+	config := rest.CopyConfig(env.API.Config)
 	config.WarningHandler = seen
 	client := kubernetes.NewForConfigOrDie(config)
 	var containers []corev1.Container
@@ -107,17 +124,23 @@ func TestWarningsArriveOnceAndWhole(t *testing.T) {
 		name := fmt.Sprintf("%s-%d", strings.Repeat("x", 61), i)
 		containers = append(containers, corev1.Container{Name: name, Image: "i"})
 	}
-	_, err := client.CoreV1().Pods(ns).Create(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "long"}, Spec: corev1.PodSpec{Containers: containers}}, metav1.CreateOptions{})
-	if err != nil {
+	create := func(name string) error {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.PodSpec{Containers: containers}}
+		_, err := client.CoreV1().Pods(ns).Create(t.Context(), pod, metav1.CreateOptions{})
+		return err
+	}
+	if err := create("long"); err != nil {
 		t.Fatal(err)
 	}
 	if len(seen.texts) != 10 {
 		t.Fatalf("%d warnings: %q", len(seen.texts), seen.texts)
 	}
 	slices.Sort(seen.texts)
+	whole := regexp.MustCompile(`^podvet: container "x{10,}…?x*-\d": no readinessProbe, .*` +
+		` Add one that checks whether it works\. \[no-readiness-probe\]$`)
 	for _, text := range seen.texts {
-		if n := utf8.RuneCountInString(text); n > rules.MaxLine || !regexp.MustCompile(`^container "x{10,}…?x*-\d": no readinessProbe: .* add one that asks whether it can serve \[no-readiness-probe\]$`).MatchString(text) {
-			t.Errorf("%d characters: %q", len(text), text)
+		if utf8.RuneCountInString(text) > rules.MaxLine || !whole.MatchString(text) {
+			t.Errorf("%d characters: %q", utf8.RuneCountInString(text), text)
 		}
 	}
 	// An eleventh and more are counted.
@@ -125,8 +148,8 @@ func TestWarningsArriveOnceAndWhole(t *testing.T) {
 		containers = append(containers, corev1.Container{Name: fmt.Sprintf("more-%d", i), Image: "i"})
 	}
 	seen.texts = nil
-	_, err = client.CoreV1().Pods(ns).Create(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "longer"}, Spec: corev1.PodSpec{Containers: containers}}, metav1.CreateOptions{})
-	if err != nil || len(seen.texts) != 11 || !slices.Contains(seen.texts, "podvet: 3 more warnings") {
+	if err := create("longer"); err != nil || len(seen.texts) != 11 ||
+		!slices.Contains(seen.texts, "podvet: 3 more warnings") {
 		t.Errorf("%v: %q", err, seen.texts)
 	}
 }

@@ -13,11 +13,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/podvet/podvet/test/podvet"
 )
 
 // secondPassChangesNothing sends a stored pod through /mutate again, as the API server does when a later
 // webhook has changed something.
-func secondPassChangesNothing(t *testing.T, p *Podvet, stored *corev1.Pod) {
+func secondPassChangesNothing(t *testing.T, p *podvet.Server, stored *corev1.Pod) {
 	t.Helper()
 	raw, err := json.Marshal(stored)
 	if err != nil {
@@ -33,7 +35,9 @@ func secondPassChangesNothing(t *testing.T, p *Podvet, stored *corev1.Pod) {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(p.CA)
-	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+	defer transport.CloseIdleConnections() // podvet lets nobody keep hundreds
+	client := http.Client{Timeout: 10 * time.Second, Transport: transport}
 	resp, err := client.Post(p.URL+"/mutate", "application/json", bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)

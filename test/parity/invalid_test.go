@@ -19,11 +19,23 @@ import (
 	"k8s.io/kubernetes/pkg/apis/core"
 	corevalidation "k8s.io/kubernetes/pkg/apis/core/validation"
 
-	"github.com/podvet/podvet/rules"
+	"github.com/podvet/podvet/rules/pod"
 )
 
 // judgedField are the fields that podvet speaks of.
-var judgedField = regexp.MustCompile(`\.(livenessProbe|readinessProbe|startupProbe|lifecycle|ports|restartPolicy|restartPolicyRules|terminationGracePeriodSeconds|activeDeadlineSeconds|progressDeadlineSeconds|startingDeadlineSeconds)\b`)
+var judgedField = regexp.MustCompile(`\.(livenessProbe|readinessProbe|startupProbe|lifecycle|ports` +
+	`|restartPolicy|restartPolicyRules|terminationGracePeriodSeconds` +
+	`|activeDeadlineSeconds|progressDeadlineSeconds|startingDeadlineSeconds)\b` +
+	`|[cC]ontainers\[\d+\]\.(name|image)$`)
+
+// invalidIn is what podvet finds invalid in an object.
+func invalidIn(obj pod.Object) []pod.Problem {
+	subject, ok := pod.Read(obj)
+	if !ok {
+		return nil
+	}
+	return subject.Invalid()
+}
 
 // TestInvalid: podvet calls invalid what Kubernetes' own validation refuses in the fields that it judges, at the
 // same places, and nothing else.
@@ -32,9 +44,8 @@ func TestInvalid(t *testing.T) {
 	places := map[string]int{}
 	for name, obj := range objects(t, 6000) {
 		want := refused(t, obj)
-		rules.Default(obj)
 		got := map[string]bool{}
-		for _, problem := range rules.Invalid(obj) {
+		for _, problem := range invalidIn(obj) {
 			got[place(problem.Path)] = true
 			if problem.Text == "" || strings.Contains(problem.Text, "\n") {
 				t.Errorf("%s: %q", name, problem.Text)
@@ -52,13 +63,13 @@ func TestInvalid(t *testing.T) {
 			places[path[strings.LastIndex(path, ".")+1:]]++
 		}
 	}
-	if valid < 1000 || invalid < 1000 || len(places) < 12 {
+	if valid < 1000 || invalid < 1000 || len(places) < 12 || places["name"] < 100 || places["image"] < 100 {
 		t.Errorf("only %d valid and %d invalid objects, at %v", valid, invalid, places)
 	}
 }
 
 // refused is where Kubernetes' validation finds fault with the fields that podvet judges.
-func refused(t *testing.T, obj rules.Object) map[string]bool {
+func refused(t *testing.T, obj pod.Object) map[string]bool {
 	t.Helper()
 	defaulted := obj.DeepCopyObject()
 	legacyscheme.Scheme.Default(defaulted)
@@ -66,21 +77,26 @@ func refused(t *testing.T, obj rules.Object) map[string]bool {
 	var errs field.ErrorList
 	switch o := internal.(type) {
 	case *core.Pod:
-		errs = corevalidation.ValidatePodCreate(o, podutil.GetValidationOptionsFromPodSpecAndMeta(&o.Spec, nil, &o.ObjectMeta, nil))
+		errs = corevalidation.ValidatePodCreate(o, podutil.GetValidationOptionsFromPodSpecAndMeta(&o.Spec, nil,
+			&o.ObjectMeta, nil))
 	case *core.ReplicationController:
-		errs = corevalidation.ValidateReplicationController(o, podutil.GetValidationOptionsFromPodTemplate(o.Spec.Template, nil))
+		errs = corevalidation.ValidateReplicationController(o,
+			podutil.GetValidationOptionsFromPodTemplate(o.Spec.Template, nil))
 	case *apps.Deployment:
 		errs = appsvalidation.ValidateDeployment(o, podutil.GetValidationOptionsFromPodTemplate(&o.Spec.Template, nil))
 	case *apps.ReplicaSet:
 		errs = appsvalidation.ValidateReplicaSet(o, podutil.GetValidationOptionsFromPodTemplate(&o.Spec.Template, nil))
 	case *apps.StatefulSet:
-		errs = appsvalidation.ValidateStatefulSet(o, appsvalidation.StatefulSetValidationOptions{}, podutil.GetValidationOptionsFromPodTemplate(&o.Spec.Template, nil))
+		errs = appsvalidation.ValidateStatefulSet(o, appsvalidation.StatefulSetValidationOptions{},
+			podutil.GetValidationOptionsFromPodTemplate(&o.Spec.Template, nil))
 	case *apps.DaemonSet:
 		errs = appsvalidation.ValidateDaemonSet(o, podutil.GetValidationOptionsFromPodTemplate(&o.Spec.Template, nil))
 	case *batch.Job:
-		errs = batchvalidation.ValidateJobCreate(o, batchvalidation.JobValidationOptions{PodValidationOptions: podutil.GetValidationOptionsFromPodTemplate(&o.Spec.Template, nil)})
+		options := podutil.GetValidationOptionsFromPodTemplate(&o.Spec.Template, nil)
+		errs = batchvalidation.ValidateJobCreate(o, batchvalidation.JobValidationOptions{PodValidationOptions: options})
 	case *batch.CronJob:
-		errs = batchvalidation.ValidateCronJobCreate(o, podutil.GetValidationOptionsFromPodTemplate(&o.Spec.JobTemplate.Spec.Template, nil))
+		errs = batchvalidation.ValidateCronJobCreate(o,
+			podutil.GetValidationOptionsFromPodTemplate(&o.Spec.JobTemplate.Spec.Template, nil))
 	default:
 		t.Fatalf("no validation for %T", internal)
 	}
@@ -93,7 +109,8 @@ func refused(t *testing.T, obj rules.Object) map[string]bool {
 	return paths
 }
 
-// initHostPort: Kubernetes names the first init container whichever it is (validateInitContainers); podvet the right one.
+// initHostPort: Kubernetes names the first init container whichever it is (validateInitContainers); podvet the right
+// one.
 var initHostPort = regexp.MustCompile(`initContainers\[\d+\](\.ports\[\d+\]\.hostPort)$`)
 
 func place(path string) string { return initHostPort.ReplaceAllString(path, "initContainers[*]$1") }
@@ -105,7 +122,8 @@ func convert(t *testing.T, obj runtime.Object) runtime.Object {
 	if err != nil {
 		t.Fatal(err)
 	}
-	internal, err := legacyscheme.Scheme.ConvertToVersion(obj, kinds[0].GroupKind().WithVersion(runtime.APIVersionInternal).GroupVersion())
+	internal, err := legacyscheme.Scheme.ConvertToVersion(obj,
+		kinds[0].GroupKind().WithVersion(runtime.APIVersionInternal).GroupVersion())
 	if err != nil {
 		t.Fatal(err)
 	}

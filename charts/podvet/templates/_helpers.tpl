@@ -53,6 +53,15 @@ metadata:
 {{- end -}}
 {{- end -}}
 
+{{- /* The account that writes reports: not podvet's, which may read much less. */ -}}
+{{- define "podvet.reportsAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- include "podvet.fullname" . }}-reports
+{{- else -}}
+{{- .Values.reports.serviceAccountName | default "default" -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "podvet.policyConfigMap" -}}
 {{- .Values.policyConfigMap.name | default (printf "%s-policy" (include "podvet.fullname" .)) -}}
 {{- end -}}
@@ -60,7 +69,7 @@ metadata:
 {{- /* YAML 1.1, which Helm reads, takes the word off for false. */ -}}
 {{- define "podvet.policy" -}}
 {{- $document := merge (dict "apiVersion" "podvet.dev/v1alpha1" "kind" "Policy") .Values.policy -}}
-{{- regexReplaceAll "(?m)^([- ]*(?:mode|level|workloads)): false$" (toYaml $document) "${1}: \"off\"" -}}
+{{- regexReplaceAll "(?m)^([- ]*(?:mode|level|workloads):| *-) false$" (toYaml $document) "${1} \"off\"" -}}
 {{- end -}}
 
 {{- /* Of a duration such as 2160h or 1h30m. */ -}}
@@ -90,7 +99,7 @@ metadata:
 {{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default .Chart.AppVersion | replace "+" "_" }}{{ end -}}
 {{- end -}}
 
-{{- /* The namespaces that podvet is never asked about, as JSON. */ -}}
+{{- /* The namespaces for which podvet is never called, as JSON. */ -}}
 {{- define "podvet.excludedNamespaces" -}}
 {{- $excluded := concat (list "kube-system" .Release.Namespace) .Values.webhooks.excludeNamespaces -}}
 {{- if eq .Values.certificates.mode "certManager" -}}

@@ -19,6 +19,8 @@ func main() {
 		pause()
 	}
 	boot := flag.Duration("boot", 0, "how long it takes until it serves")
+	exit := flag.Duration("exit", 0, "succeed after this long, 0 for never")
+	hang := flag.Duration("hang", 0, "from then on leave requests unanswered, 0 for never")
 	shutdown := flag.Duration("shutdown", 0, "how long it takes to end after SIGTERM")
 	address := flag.String("address", ":8080", "where it serves")
 	cert := flag.String("cert", "", "certificate file: serve TLS")
@@ -35,9 +37,16 @@ func main() {
 		say("ended cleanly")
 		os.Exit(0)
 	}()
+	if *exit > 0 {
+		time.AfterFunc(*exit, func() { say("done"); os.Exit(0) })
+	}
+	var hangs <-chan time.Time
+	if *hang > 0 {
+		hangs = time.After(*hang)
+	}
 	time.Sleep(*boot)
 
-	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	http.HandleFunc("/", answer(hangs))
 	http.HandleFunc("/deny", deny)
 	say("serving")
 	var err error
@@ -48,6 +57,24 @@ func main() {
 	}
 	say("%v", err)
 	os.Exit(1)
+}
+
+// answer answers until the app hangs.
+func answer(hangs <-chan time.Time) http.HandlerFunc {
+	hung := make(chan struct{})
+	go func() {
+		<-hangs
+		say("hanging")
+		close(hung)
+	}()
+	return func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-hung:
+			<-r.Context().Done()
+		default:
+			fmt.Fprintln(w, "ok")
+		}
+	}
 }
 
 func say(format string, args ...any) {
@@ -78,7 +105,9 @@ func deny(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	say("asked about %s", review.Request.UID)
-	json.NewEncoder(w).Encode(map[string]any{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": map[string]any{
-		"uid": review.Request.UID, "allowed": false, "status": map[string]any{"message": "refused by a pod on the node"},
-	}})
+	json.NewEncoder(w).Encode(map[string]any{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+		"response": map[string]any{
+			"uid": review.Request.UID, "allowed": false,
+			"status": map[string]any{"message": "refused by a pod on the node"},
+		}})
 }

@@ -59,7 +59,9 @@ func run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	values := "{policy: {mode: enforce}, webhooks: {excludeNamespaces: [" + without + "]}}"
-	if _, err := n.Helm(ctx, version, values, "install", "podvet", "CHART", "--namespace=podvet-system", "--create-namespace", "--wait"); err != nil {
+	_, err = n.Helm(ctx, version, values, "install", "podvet", "CHART", "--namespace=podvet-system",
+		"--create-namespace", "--wait")
+	if err != nil {
 		return err
 	}
 	s := &show{n: n, out: out, begin: time.Now(), pods: map[string]*seen{}, told: map[string]bool{}}
@@ -213,7 +215,7 @@ func (s *show) see(namespace string, pod *corev1.Pod) {
 	}
 	if now.RestartCount > p.restarts {
 		p.restarts = now.RestartCount
-		s.say(namespace, "%s: the container is started anew, for the %d. time", story, p.restarts)
+		s.say(namespace, "%s: the container is restarted, time %d", story, p.restarts)
 	}
 	if end := now.State.Terminated; end != nil && pod.DeletionTimestamp != nil && p.ended == nil {
 		p.ended = end
@@ -237,7 +239,8 @@ func (s *show) tell(namespace string, event *corev1.Event) {
 	defer s.mu.Unlock()
 	if !s.told[namespace+key] {
 		s.told[namespace+key] = true
-		s.say(namespace, "event of %s: %s: %s", event.InvolvedObject.Name, event.Reason, strings.TrimSpace(event.Message))
+		s.say(namespace, "event of %s: %s: %s", event.InvolvedObject.Name, event.Reason,
+			strings.TrimSpace(event.Message))
 	}
 }
 
@@ -265,16 +268,19 @@ func (s *show) sumUp(ctx context.Context) error {
 	slow, repaired := s.of(without, "slow-boot"), s.of(with, "slow-boot")
 	killed, clean := s.of(without, "prestop").ended.ExitCode, s.of(with, "prestop").ended.ExitCode
 	s.print("\n%-16s  %-44s  %s\n", "", without, with)
-	s.print("%-16s  %-44s  Ready after %.0f s, restarted %d times\n", "slow-boot", fmt.Sprintf("killed %d times and never Ready", slow.restarts), repaired.readyAfter.Seconds(), repaired.restarts)
-	s.print("%-16s  %-44s  refused, and told what to write\n", "unresolved-port", "Running for ever and never Ready")
+	s.print("%-16s  %-44s  Ready after %.0f s, restarted %d times\n", "slow-boot",
+		fmt.Sprintf("killed %d times and never Ready", slow.restarts), repaired.readyAfter.Seconds(), repaired.restarts)
+	s.print("%-16s  %-44s  refused, and told what to write\n", "unresolved-port", "Running, but never Ready")
 	s.print("%-16s  %-44s  exit code %d\n", "prestop", fmt.Sprintf("SIGKILL, exit code %d", killed), clean)
 
 	var wrong error
 	for what, holds := range map[string]bool{
-		"without podvet the slow app was ready":                  !slow.ready,
-		"with podvet the slow app was restarted":                 repaired.restarts == 0,
-		"without podvet the pod with the wrong port was ready":   !s.of(without, "unresolved-port").ready && s.of(without, "unresolved-port").running,
-		"with podvet the pod with the wrong port was created":    s.refused != nil && strings.Contains(s.refused.Error(), "declare it here or write a number"),
+		"without podvet the slow app was ready":  !slow.ready,
+		"with podvet the slow app was restarted": repaired.restarts == 0,
+		"without podvet the pod with the wrong port was ready": !s.of(without, "unresolved-port").ready &&
+			s.of(without, "unresolved-port").running,
+		"with podvet the pod with the wrong port was created": s.refused != nil &&
+			strings.Contains(s.refused.Error(), "Use port http."),
 		"without podvet the app was not killed before its end":   killed == 137,
 		"with podvet the app was killed before its end, as ever": clean == 0,
 	} {

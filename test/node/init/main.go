@@ -47,7 +47,7 @@ func must(err error) {
 	}
 }
 
-// enter moves this process to its cgroups, makes them the roots that it sees, and starts this program anew there.
+// enter moves this process to its cgroups, makes them the roots that it sees, and starts this program again there.
 func enter(cgroups []string) error {
 	for _, dir := range cgroups {
 		if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte("0"), 0); err != nil {
@@ -304,7 +304,8 @@ func (n *node) start(program string, args ...string) {
 
 // awaitReady asks the API server until it is ready. It asks nobody else: who waits for the node has a limit.
 func awaitReady(url string) {
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} // it has just made its certificate
+	// It has just made its certificate.
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	for {
 		if response, err := client.Get(url); err == nil {
 			response.Body.Close()
@@ -333,7 +334,8 @@ func (n *node) reap() {
 		name := n.names[pid]
 		n.mu.Unlock()
 		if name != "" {
-			fmt.Printf("%s ended (exit status %d, signal %d): its log is logs/%s.log\n", name, status.ExitStatus(), status.Signal(), name)
+			fmt.Printf("%s ended (exit status %d, signal %d): its log is logs/%s.log\n", name, status.ExitStatus(),
+				status.Signal(), name)
 			os.Exit(1)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/podvet/podvet/cmd/podvet/internal/console"
 	"github.com/podvet/podvet/rules"
 )
 
@@ -19,24 +20,34 @@ var (
 
 // github writes workflow commands, which GitHub Actions shows at the lines of a pull request.
 func (r *Report) github(out io.Writer) error {
-	for s := range r.Subjects {
-		for _, f := range s.Findings {
-			place := "file=" + escapeProperty.Replace(Printable(s.File))
-			if f.Line > 0 {
-				place += fmt.Sprintf(",line=%d", f.Line)
-			}
-			_, err := fmt.Fprintf(out, "::%s %s,title=%s::%s\n", annotations[f.Level], place,
-				escapeProperty.Replace("podvet: "+s.title()), escapeMessage.Replace(Printable(f.Message)))
-			if err != nil {
-				return err
+	var text strings.Builder
+	for e := range r.Entries {
+		text.Reset()
+		for _, p := range e.Invalid {
+			annotate(&text, "error", p.File, max(p.Line, 1), "invalid input", p.Message)
+		}
+		if s := e.Subject; s != nil {
+			for _, l := range s.told() {
+				annotate(&text, annotations[l.level], s.File, l.line, s.titleInSource(), l.message)
 			}
 		}
-	}
-	for p := range r.Problems {
-		_, err := fmt.Fprintf(out, "::error file=%s,line=%d,title=podvet%%3A invalid input::%s\n", escapeProperty.Replace(Printable(p.File)), max(p.Line, 1), escapeMessage.Replace(Printable(p.Text)))
-		if err != nil {
+		if _, err := io.WriteString(out, text.String()); err != nil {
 			return err
 		}
 	}
-	return nil
+	text.Reset()
+	for _, n := range r.Notes {
+		annotate(&text, "notice", n.File, n.Line, "note", n.Message)
+	}
+	_, err := io.WriteString(out, text.String())
+	return err
+}
+
+func annotate(out *strings.Builder, level, file string, line int, title, message string) {
+	place := "file=" + escapeProperty.Replace(console.Printable(file))
+	if line > 0 {
+		place += fmt.Sprintf(",line=%d", line)
+	}
+	fmt.Fprintf(out, "::%s %s,title=%s::%s\n", level, place,
+		escapeProperty.Replace("podvet: "+title), escapeMessage.Replace(console.Printable(message)))
 }

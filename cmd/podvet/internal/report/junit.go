@@ -1,20 +1,18 @@
 package report
 
 import (
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/podvet/podvet/rules"
 )
 
 type testSuite struct {
 	name                    string // of its file
 	tests, failures, errors int
-	problems                []Problem
 }
 
 type testCase struct {
@@ -32,13 +30,15 @@ type failure struct {
 	Text    string `xml:",chardata"`
 }
 
-// junit writes a suite for each file and a case for each object. Deny findings fail it, others are its output;
-// invalid input is an error. The suites' counts stand before their cases: the subjects are read twice.
-func (r *Report) junit(w io.Writer) error {
-	suites := r.suites()
+// junit writes a suite for each file and a case for each object. Findings that fail the run fail it, others are its
+// output; an invalid object is an error. The suites' counts stand before their cases: the entries are read twice.
+func (r *Report) junit(w io.Writer, o Options) error {
+	suites := r.suites(o.FailOn)
 	all := testSuite{name: "podvet"}
 	for _, suite := range suites {
-		all.tests, all.failures, all.errors = all.tests+suite.tests, all.failures+suite.failures, all.errors+suite.errors
+		all.tests += suite.tests
+		all.failures += suite.failures
+		all.errors += suite.errors
 	}
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return err
@@ -47,27 +47,20 @@ func (r *Report) junit(w io.Writer) error {
 	encoder.Indent("", "  ")
 	// An error of the encoder is for good: Close returns it.
 	put := func(token xml.Token) { _ = encoder.EncodeToken(token) }
-	open := -1 // the suite that is being written
-	next := func() {
-		if open >= 0 {
-			put(xml.EndElement{Name: xml.Name{Local: "testsuite"}})
-		}
-		if open++; open < len(suites) {
-			put(suites[open].start("testsuite"))
-			for _, p := range suites[open].problems {
-				_ = encoder.Encode(caseOfProblem(p))
-			}
-		}
-	}
 	put(all.start("testsuites"))
-	for s := range r.Subjects {
-		for open < 0 || suites[open].name != s.File {
-			next()
+	open := -1 // the suite that is being written
+	for e := range r.Entries {
+		if open < 0 || suites[open].name != e.file() {
+			if open >= 0 {
+				put(suites[open].end())
+			}
+			open++
+			put(suites[open].start("testsuite"))
 		}
-		_ = encoder.Encode(caseOf(s))
+		_ = encoder.Encode(e.testCase(o.FailOn))
 	}
-	for open < len(suites) {
-		next()
+	if open >= 0 {
+		put(suites[open].end())
 	}
 	put(xml.EndElement{Name: xml.Name{Local: "testsuites"}})
 	if err := encoder.Close(); err != nil {
@@ -77,62 +70,62 @@ func (r *Report) junit(w io.Writer) error {
 	return err
 }
 
-// suites counts for each file, in the order of the input; files with nothing but problems come first.
-func (r *Report) suites() []testSuite {
-	problems := map[string][]Problem{}
-	for p := range r.Problems {
-		problems[p.File] = append(problems[p.File], p)
-	}
+// suites counts for each file, in the order of the input. A file that was named twice has two.
+func (r *Report) suites(on FailOn) []testSuite {
 	var suites []testSuite
-	start := func(file string) {
-		suite := testSuite{name: file, problems: problems[file]}
-		delete(problems, file) // a file that was named twice has two suites
-		suite.tests, suite.errors = len(suite.problems), len(suite.problems)
-		suites = append(suites, suite)
-	}
-	for s := range r.Subjects {
-		if len(suites) == 0 || suites[len(suites)-1].name != s.File {
-			start(s.File)
+	for e := range r.Entries {
+		if len(suites) == 0 || suites[len(suites)-1].name != e.file() {
+			suites = append(suites, testSuite{name: e.file()})
 		}
 		last := &suites[len(suites)-1]
 		last.tests++
-		if slices.ContainsFunc(s.Findings, func(f Finding) bool { return f.Level == rules.Deny }) {
+		switch {
+		case len(e.Invalid) > 0:
+			last.errors++
+		case slices.ContainsFunc(e.Subject.told(), func(t told) bool { return t.fails(on) }):
 			last.failures++
 		}
 	}
-	judged := len(suites)
-	for p := range r.Problems {
-		if problems[p.File] != nil {
-			start(p.File)
-		}
-	}
-	return slices.Concat(suites[judged:], suites[:judged])
+	return suites
 }
 
 func (s testSuite) start(element string) xml.StartElement {
 	attr := func(name, value string) xml.Attr { return xml.Attr{Name: xml.Name{Local: name}, Value: value} }
+	number := func(name string, n int) xml.Attr { return attr(name, strconv.Itoa(n)) }
 	return xml.StartElement{Name: xml.Name{Local: element}, Attr: []xml.Attr{attr("name", s.name),
-		attr("tests", strconv.Itoa(s.tests)), attr("failures", strconv.Itoa(s.failures)), attr("errors", strconv.Itoa(s.errors))}}
+		number("tests", s.tests), number("failures", s.failures), number("errors", s.errors)}}
 }
 
-func caseOfProblem(p Problem) testCase {
-	line := fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text)
-	return testCase{Name: fmt.Sprintf("line %d", p.Line), ClassName: p.File, Error: &failure{Message: "invalid input", Type: "podvet", Text: line}}
-}
+func (s testSuite) end() xml.EndElement { return xml.EndElement{Name: xml.Name{Local: "testsuite"}} }
 
-func caseOf(s *Subject) testCase {
-	c := testCase{Name: s.title(), ClassName: s.File}
+// testCase is one object: an error where it is invalid, else a failure where it fails the run.
+func (e Entry) testCase(on FailOn) testCase {
+	c := testCase{Name: e.Object, ClassName: e.file()}
 	var failed, said []string
-	for _, f := range s.Findings {
-		line := fmt.Sprintf("%s:%d: %s: %s", s.File, f.Line, f.Level, f.Message)
-		if f.Level == rules.Deny {
-			failed = append(failed, line)
-		} else {
-			said = append(said, line)
+	invalid := make([]string, 0, len(e.Invalid))
+	for _, p := range e.Invalid {
+		invalid = append(invalid, p.Error())
+	}
+	if s := e.Subject; s != nil {
+		c.Name = s.titleInSource()
+		for _, l := range s.told() {
+			line := fmt.Sprintf("%s: %s: %s", place(s.File, l.line), l.word(), l.message)
+			if l.fails(on) && len(e.Invalid) == 0 {
+				failed = append(failed, line)
+			} else {
+				said = append(said, line)
+			}
 		}
 	}
-	if len(failed) > 0 {
-		c.Failure = &failure{Message: plural(len(failed), "deny finding"), Type: "podvet", Text: strings.Join(failed, "\n")}
+	switch {
+	case len(e.Invalid) > 0:
+		if c.Name == "" && e.Invalid[0].Line > 0 {
+			c.Name = fmt.Sprintf("line %d", e.Invalid[0].Line)
+		}
+		c.Name = cmp.Or(c.Name, e.file())
+		c.Error = &failure{Message: "invalid input", Type: "podvet", Text: strings.Join(invalid, "\n")}
+	case failed != nil:
+		c.Failure = &failure{Message: plural(len(failed), "finding"), Type: "podvet", Text: strings.Join(failed, "\n")}
 	}
 	c.Output = strings.Join(said, "\n")
 	return c

@@ -15,28 +15,59 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/podvet/podvet/rules"
+	"github.com/podvet/podvet/rules/catalogue"
 )
 
 func reportOf(passedOver int, subjects ...*Subject) *Report {
-	r := &Report{Summary: Summary{PassedOver: passedOver}, Subjects: slices.Values(subjects), Problems: slices.Values([]Problem(nil))}
+	r := &Report{}
+	var entries []Entry
 	for _, s := range subjects {
 		r.Summary.Count(s)
+		entries = append(entries, Entry{Subject: s})
+	}
+	if r.Entries = slices.Values(entries); passedOver > 0 {
+		r.Summary.PassedOver = passedOver
+		r.Skipped = []Skipped{{Kind: "Service", Reason: NotAWorkload, Count: passedOver}}
 	}
 	return r
 }
 
-func sample() *Report {
-	return reportOf(2,
-		&Subject{File: "deploy/web.yaml", Line: 3, APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "web",
-			Findings: []Finding{
-				{Rule: "probe-port-unresolved", Level: rules.Deny, Container: "app", Path: "spec.template.spec.containers[0].startupProbe.httpGet.port", Line: 17,
-					Message: `container "app": startupProbe names port "x", which is not declared: it errs for ever and is never started: declare it here or write a number [probe-port-unresolved]`},
-				{Rule: "no-readiness-probe", Level: rules.Warn, Container: "app", Path: "spec.template.spec.containers[0]", Line: 12, Message: "100% a, b: <c> [no-readiness-probe]"},
-			}, Fixed: []Fixed{{"no-startup-probe", "app"}}},
-		&Subject{File: "deploy/web.yaml", Line: 40, APIVersion: "v1", Kind: "Pod", Name: "p",
-			Findings: []Finding{{Rule: "bare-pod", Level: rules.Audit, Path: "spec", Message: "nothing recreates it [bare-pod]"}}},
-		&Subject{File: "ä b.yaml", Line: 1, APIVersion: "batch/v1", Kind: "Job", Name: "sound", Findings: []Finding{}})
+// with is the report with more entries at its end.
+func (r *Report) with(more ...Entry) *Report {
+	for _, e := range more {
+		r.Summary.Invalid += len(e.Invalid)
+	}
+	r.Entries = slices.Values(append(slices.Collect(r.Entries), more...))
+	return r
 }
+
+func invalid(file string, line int, message string) Entry {
+	return Entry{Invalid: []Problem{{file, line, message}}}
+}
+
+func sample() *Report {
+	web := &Subject{File: "deploy/web.yaml", Line: 3, APIVersion: "apps/v1", Kind: "Deployment",
+		Namespace: "shop", Name: "web",
+		Findings: []Finding{
+			{Rule: "probe-port-unresolved", Level: rules.Deny, Container: "app",
+				Path: "spec.template.spec.containers[0].startupProbe.httpGet.port", Line: 17, Message: unresolved},
+			{Rule: "no-readiness-probe", Level: rules.Warn, Container: "app", Path: "spec.template.spec.containers[0]",
+				Line: 12, Message: "100% a, b: <c> [no-readiness-probe]"},
+		}, Fixed: []Fixed{{Rule: "no-startup-probe", Container: "app", Line: 14, Message: slow,
+			Path: "spec.template.spec.containers[0].livenessProbe", Figure: "figure"}}}
+	pod := &Subject{File: "deploy/web.yaml", Line: 40, APIVersion: "v1", Kind: "Pod", Name: "p",
+		Findings: []Finding{
+			{Rule: "bare-pod", Level: rules.Audit, Path: "spec", Message: "nothing recreates it [bare-pod]"},
+		}}
+	sound := &Subject{File: "ä b.yaml", Line: 1, APIVersion: "batch/v1", Kind: "Job", Name: "sound",
+		Findings: []Finding{}}
+	return reportOf(2, web, pod, sound)
+}
+
+const unresolved = `container "app": startupProbe uses port "x", which it does not declare. ` +
+	`Write a number. [probe-port-unresolved]`
+
+const slow = `container "app": livenessProbe kills a boot longer than 20 s. Add a startupProbe. [no-startup-probe]`
 
 func write(t *testing.T, r *Report, format string, o Options) string {
 	t.Helper()
@@ -50,14 +81,16 @@ func write(t *testing.T, r *Report, format string, o Options) string {
 func TestText(t *testing.T) {
 	const want = `deploy/web.yaml
   Deployment shop/web
-       17  deny   container "app": startupProbe names port "x", which is not
-                  declared: it errs for ever and is never started: declare it
-                  here or write a number [probe-port-unresolved]
-       12  warn   100% a, b: <c> [no-readiness-probe]
+       12  warn     100% a, b: <c> [no-readiness-probe]
+       14  fixable  container "app": livenessProbe kills a boot longer than 20
+                    s. Add a startupProbe. podvet fixes this. [no-startup-probe]
+       17  deny     container "app": startupProbe uses port "x", which it does
+                    not declare. Write a number. [probe-port-unresolved]
   Pod p
-           audit  nothing recreates it [bare-pod]
+           audit    nothing recreates it [bare-pod]
 
-3 objects: 1 deny, 1 warn, 1 audit; 2 passed over
+3 objects: 1 deny, 1 warn, 1 audit, 1 fixable
+skipped: Service 2
 `
 	got := write(t, sample(), "text", Options{Width: 80})
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -78,11 +111,26 @@ func TestText(t *testing.T) {
 
 func TestPodsOfOneOwnerAreOneGroup(t *testing.T) {
 	pod := func(name string) *Subject {
-		return &Subject{File: "stdin", Kind: "Pod", Namespace: "shop", Name: name, Owner: "Deployment/web", Findings: []Finding{{Rule: "r", Level: rules.Warn, Message: "m [r]"}}}
+		return &Subject{File: "stdin", Kind: "Pod", Namespace: "shop", Name: name, Owner: "Deployment/web",
+			Findings: []Finding{{Rule: "r", Level: rules.Warn, Message: "m [r]"}}}
 	}
-	want := "stdin\n  Deployment shop/web (2 pods)\n           warn   m [r]\n\n2 objects: 0 deny, 2 warn, 0 audit; what pods of one owner share is shown once\n"
+	want := "stdin\n  Deployment shop/web (2 pods)\n           warn     m [r]\n\n" +
+		"2 objects: 0 deny, 2 warn, 0 audit, 0 fixable; what pods of one owner share is shown once and " +
+		"counts for each\n"
 	if diff := cmp.Diff(want, write(t, reportOf(0, pod("a"), pod("b")), "text", Options{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// sarifLog is what TestSARIF looks at.
+type sarifLog struct {
+	Runs []struct {
+		Tool        sarifTool
+		Invocations []struct {
+			Successful    bool                `json:"executionSuccessful"`
+			Notifications []sarifNotification `json:"toolExecutionNotifications"`
+		}
+		Results []sarifResult
 	}
 }
 
@@ -108,13 +156,14 @@ func TestSARIF(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	subjects := slices.Collect(sample().Subjects)
+	subjects := slices.Collect[*Subject](sample().Subjects)
 	subjects[1].File = filepath.Join(here, "sub", "p.yaml")
 	r := reportOf(0, subjects...)
-	invalid := reportOf(0, subjects...)
-	invalid.Problems = slices.Values([]Problem{{"a b.yaml", 3, "is not YAML: x"}, {"gone.yaml", 0, "cannot be read"}})
-	for name, r := range map[string]*Report{"sample": r, "empty": reportOf(0), "invalid": invalid} {
-		out := write(t, r, "sarif", Options{Version: "v1"})
+	broken := reportOf(0, subjects...).with(invalid("a b.yaml", 3, "is not YAML: x"),
+		invalid("gone.yaml", 0, "cannot be read"))
+	for name, r := range map[string]*Report{"sample": r, "empty": reportOf(0), "invalid": broken} {
+		out := write(t, r, "sarif", Options{
+			Version: "v1", Folder: here, Rules: catalogue.All.Rules(), Page: catalogue.Page})
 		instance, err := jsonschema.UnmarshalJSON(strings.NewReader(out))
 		if err != nil {
 			t.Fatal(err)
@@ -124,15 +173,16 @@ func TestSARIF(t *testing.T) {
 		}
 	}
 	var log sarifLog
-	if err := json.Unmarshal([]byte(write(t, r, "sarif", Options{})), &log); err != nil {
+	options := Options{Folder: here, Rules: catalogue.All.Rules(), Page: catalogue.Page}
+	if err := json.Unmarshal([]byte(write(t, r, "sarif", options)), &log); err != nil {
 		t.Fatal(err)
 	}
 	run := log.Runs[0]
-	if len(run.Tool.Driver.Rules) != len(rules.Catalogue()) {
+	if len(run.Tool.Driver.Rules) != len(catalogue.All.Rules()) {
 		t.Errorf("%d rules", len(run.Tool.Driver.Rules))
 	}
 	for _, rule := range run.Tool.Driver.Rules {
-		if !strings.Contains(rule.Help.Markdown, "## What happens") || !strings.HasPrefix(rule.HelpURI, "https://") {
+		if !strings.Contains(rule.Help.Markdown, "## Why it matters") || !strings.HasPrefix(rule.HelpURI, "https://") {
 			t.Errorf("%s has no help", rule.ID)
 		}
 	}
@@ -140,14 +190,16 @@ func TestSARIF(t *testing.T) {
 		t.Errorf("%+v", ran)
 	}
 	var failed sarifLog
-	if err := json.Unmarshal([]byte(write(t, invalid, "sarif", Options{})), &failed); err != nil {
+	if err := json.Unmarshal([]byte(write(t, broken, "sarif", Options{})), &failed); err != nil {
 		t.Fatal(err)
 	}
 	ran := failed.Runs[0].Invocations[0]
 	if ran.Successful || len(ran.Notifications) != 2 || len(failed.Runs[0].Results) != len(run.Results) {
 		t.Fatalf("%+v", failed.Runs[0])
 	}
-	if n := string(asJSON(t, ran.Notifications[0])); n != `{"level":"error","message":{"text":"is not YAML: x"},"locations":[{"physicalLocation":{"artifactLocation":{"uri":"a%20b.yaml"},"region":{"startLine":3}}}]}` {
+	const notification = `{"level":"error","message":{"text":"is not YAML: x"},"locations":[` +
+		`{"physicalLocation":{"artifactLocation":{"uri":"a%20b.yaml"},"region":{"startLine":3}}}]}`
+	if n := string(asJSON(t, ran.Notifications[0])); n != notification {
 		t.Errorf("%s", n)
 	}
 	var got []string
@@ -157,13 +209,15 @@ func TestSARIF(t *testing.T) {
 		if location.Region != nil {
 			line = string(asJSON(t, location.Region.StartLine))
 		}
-		got = append(got, strings.Join([]string{result.Level, run.Tool.Driver.Rules[result.RuleIndex].ID, location.Artifact.URI, line}, " "))
+		rule := run.Tool.Driver.Rules[result.RuleIndex].ID
+		got = append(got, strings.Join([]string{result.Level, rule, location.Artifact.URI, line}, " "))
 	}
-	want := []string{"error probe-port-unresolved deploy/web.yaml 17", "warning no-readiness-probe deploy/web.yaml 12", "note bare-pod sub/p.yaml none"}
+	want := []string{"warning no-readiness-probe deploy/web.yaml 12", "note no-startup-probe deploy/web.yaml 14",
+		"error probe-port-unresolved deploy/web.yaml 17", "note bare-pod sub/p.yaml none"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if uri := relativeURI("ä b.yaml"); uri != "%C3%A4%20b.yaml" {
+	if uri := relativeURI(here, "ä b.yaml"); uri != "%C3%A4%20b.yaml" {
 		t.Errorf("uri %s", uri)
 	}
 }
@@ -178,12 +232,19 @@ func asJSON(t *testing.T, v any) []byte {
 }
 
 func TestJUnit(t *testing.T) {
-	got := readJUnit(t, sample())
-	if got.Tests != 3 || got.Failures != 1 || len(got.Suites) != 2 || got.Suites[0].Tests != 2 || got.Suites[0].Failures != 1 || got.Suites[1].Name != "ä b.yaml" {
+	got := readJUnit(t, sample(), Options{})
+	if got.Tests != 3 || got.Failures != 1 || len(got.Suites) != 2 ||
+		got.Suites[0].Tests != 2 || got.Suites[0].Failures != 1 || got.Suites[1].Name != "ä b.yaml" {
 		t.Errorf("%+v", got)
 	}
 	web, pod := got.Suites[0].Cases[0], got.Suites[0].Cases[1]
-	if web.Name != "Deployment shop/web" || web.Failure == nil || !strings.Contains(web.Failure.Text, "deploy/web.yaml:17: deny: container \"app\"") || !strings.Contains(web.Output, "warn: 100% a, b: <c>") {
+	if web.Name != "Deployment shop/web" || web.Failure == nil ||
+		!strings.Contains(web.Failure.Text, "deploy/web.yaml:17: deny: container \"app\"") ||
+		!strings.Contains(web.Output, "warn: 100% a, b: <c>") {
+		t.Errorf("%+v", web)
+	}
+	if !strings.Contains(web.Output, "deploy/web.yaml:14: fixable: container \"app\": livenessProbe kills") ||
+		!strings.Contains(web.Output, "podvet fixes this. [no-startup-probe]") {
 		t.Errorf("%+v", web)
 	}
 	if pod.Failure != nil || !strings.Contains(pod.Output, "audit: nothing recreates it") {
@@ -204,45 +265,109 @@ type junitSuites struct {
 	} `xml:"testsuite"`
 }
 
-func readJUnit(t *testing.T, r *Report) junitSuites {
+func readJUnit(t *testing.T, r *Report, o Options) junitSuites {
 	t.Helper()
 	var got junitSuites
-	if err := xml.Unmarshal([]byte(write(t, r, "junit", Options{})), &got); err != nil {
+	if err := xml.Unmarshal([]byte(write(t, r, "junit", o)), &got); err != nil {
 		t.Fatal(err)
 	}
 	return got
 }
 
-// TestInvalidInput is an error where a machine reads the report.
+// TestInvalidInput is an error where a machine reads the report, and beside the findings, in the order of the input.
 func TestInvalidInput(t *testing.T) {
-	r := reportOf(0)
-	r.Problems = slices.Values([]Problem{{"a.yaml", 3, "is not YAML: x, y"}})
-	if got := write(t, r, "github", Options{}); got != "::error file=a.yaml,line=3,title=podvet%3A invalid input::is not YAML: x, y\n" {
+	r := reportOf(0).with(invalid("a.yaml", 3, "is not YAML: x, y"))
+	const annotation = "::error file=a.yaml,line=3,title=podvet%3A invalid input::is not YAML: x, y\n"
+	if got := write(t, r, "github", Options{}); got != annotation {
 		t.Errorf("github: %s", got)
 	}
-	suites := readJUnit(t, r)
-	if suites.Tests != 1 || suites.Errors != 1 || suites.Suites[0].Cases[0].Error.Text != "a.yaml:3: is not YAML: x, y" {
+	suites := readJUnit(t, r, Options{})
+	if suites.Tests != 1 || suites.Errors != 1 ||
+		suites.Suites[0].Cases[0].Error.Text != "a.yaml:3: is not YAML: x, y" {
 		t.Errorf("junit: %+v", suites)
 	}
-	if got := write(t, r, "json", Options{}); !strings.Contains(got, `"text": "is not YAML: x, y"`) {
-		t.Errorf("json: %s", got)
+	var got struct {
+		Summary Summary
+		Invalid []Problem
+	}
+	if err := json.Unmarshal([]byte(write(t, r, "json", Options{})), &got); err != nil {
+		t.Fatal(err)
+	}
+	wantInvalid := []Problem{{"a.yaml", 3, "is not YAML: x, y"}}
+	if got.Summary.Invalid != 1 || !cmp.Equal(wantInvalid, got.Invalid) {
+		t.Errorf("json: %+v", got)
 	}
 	// Beside subjects: of the same file, and of one with nothing else.
-	r = sample()
-	r.Problems = slices.Values([]Problem{{"none.yaml", 1, "x"}, {"ä b.yaml", 3, "y"}})
-	suites = readJUnit(t, r)
+	subjects := slices.Collect[*Subject](sample().Subjects)
+	r = reportOf(0, subjects[0]).with(invalid("none.yaml", 1, "x"), Entry{Subject: subjects[2]},
+		Entry{Subject: subjects[2], Invalid: []Problem{{"ä b.yaml", 3, "y"}, {"ä b.yaml", 4, "z"}}},
+		Entry{Object: "Pod broken", Invalid: []Problem{{"ä b.yaml", 9, "y"}}})
+	suites = readJUnit(t, r, Options{})
 	var names []string
 	for _, suite := range suites.Suites {
 		names = append(names, fmt.Sprintf("%s %d of %d", suite.Name, suite.Errors, suite.Tests))
 	}
-	if diff := cmp.Diff([]string{"none.yaml 1 of 1", "deploy/web.yaml 0 of 2", "ä b.yaml 1 of 2"}, names); diff != "" || suites.Tests != 5 || suites.Errors != 2 {
+	want := []string{"deploy/web.yaml 0 of 1", "none.yaml 1 of 1", "ä b.yaml 2 of 3"}
+	if diff := cmp.Diff(want, names); diff != "" || suites.Tests != 5 || suites.Errors != 3 {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	both, broken := suites.Suites[2].Cases[1], suites.Suites[2].Cases[2]
+	if both.Name != "Job sound" || both.Error.Text != "ä b.yaml:3: y\nä b.yaml:4: z" || broken.Name != "Pod broken" {
+		t.Errorf("%+v %+v", both, broken)
+	}
+	text := write(t, r, "text", Options{})
+	_, text, _ = strings.Cut(text, "[probe-port-unresolved]\n")
+	const beside = "\nnone.yaml:1: x\n\nä b.yaml:3: y\nä b.yaml:4: z\nä b.yaml:9: y\n\n" +
+		"1 object: 1 deny, 1 warn, 0 audit, 1 fixable, 4 invalid\n"
+	if diff := cmp.Diff(beside, text); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestFailures: what --fail-on names is a failure in junit too, denials always.
+func TestFailures(t *testing.T) {
+	at := func(level rules.Level) *Subject { return &Subject{Findings: []Finding{{Level: level}}} }
+	denied, warned, noted, repaired := at(rules.Deny), at(rules.Warn), at(rules.Audit), &Subject{Fixed: []Fixed{{}}}
+	for on, want := range map[FailOn]int{Denials: 1, Warnings: 2, Fixable: 3, Nothing: 1} {
+		r := reportOf(0, denied, warned, repaired, noted)
+		if got := readJUnit(t, r, Options{FailOn: on}).Failures; got != want {
+			t.Errorf("%s: %d failures, want %d", on, got, want)
+		}
+	}
+	for _, c := range []struct {
+		on   FailOn
+		s    *Subject
+		want bool
+	}{
+		{Denials, denied, true}, {Denials, warned, false}, {Warnings, denied, true}, {Warnings, warned, true},
+		{Warnings, repaired, false}, {Fixable, repaired, true}, {Fixable, warned, true}, {Fixable, noted, false},
+		{Nothing, denied, false},
+	} {
+		if got := reportOf(0, c.s).Summary.Failed(c.on); got != c.want {
+			t.Errorf("--fail-on %s of %+v: %t", c.on, c.s, got)
+		}
+	}
+}
+
+func TestSummary(t *testing.T) {
+	r := reportOf(0, &Subject{Capped: true, DeniedInEnforce: 3})
+	r.Skipped = []Skipped{{Reason: BelowChart("charts/web"), Count: 2},
+		{Kind: "Rollout", Reason: UnknownKind, Count: 1}, {Kind: "Service", Reason: NotAWorkload, Count: 2},
+		{Kind: "Pod", Reason: JudgedWithOwner, Count: 3}, {Reason: NoObject, Count: 1}}
+	want := []string{"1 object: 0 deny, 0 warn, 0 audit, 0 fixable",
+		"skipped: Pod 3 (judged with the owner), Service 2, Rollout 1, 2 files below the Helm chart charts/web, " +
+			"1 file without a Kubernetes object", "3 would be denied in mode enforce"}
+	if diff := cmp.Diff(want, r.lines(false)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
 func TestGitHub(t *testing.T) {
-	want := "::error file=deploy/web.yaml,line=17,title=podvet%3A Deployment shop/web::container \"app\": startupProbe names port \"x\", which is not declared: it errs for ever and is never started: declare it here or write a number [probe-port-unresolved]\n" +
-		"::warning file=deploy/web.yaml,line=12,title=podvet%3A Deployment shop/web::100%25 a, b: <c> [no-readiness-probe]\n" +
+	want := "::warning file=deploy/web.yaml,line=12,title=podvet%3A Deployment shop/web::" +
+		"100%25 a, b: <c> [no-readiness-probe]\n" +
+		"::notice file=deploy/web.yaml,line=14,title=podvet%3A Deployment shop/web::" +
+		strings.Replace(slow, " [", " podvet fixes this. [", 1) + "\n" +
+		"::error file=deploy/web.yaml,line=17,title=podvet%3A Deployment shop/web::" + unresolved + "\n" +
 		"::notice file=deploy/web.yaml,title=podvet%3A Pod p::nothing recreates it [bare-pod]\n"
 	if diff := cmp.Diff(want, write(t, sample(), "github", Options{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -2,32 +2,19 @@ package report
 
 import (
 	"io"
+	"iter"
 	"net/url"
 	"path/filepath"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/podvet/podvet/rules"
 )
 
-// The parts of SARIF 2.1.0 that code scanning reads.
-type sarifLog struct {
-	Schema  string     `json:"$schema"`
-	Version string     `json:"version"`
-	Runs    []sarifRun `json:"runs"`
-}
+// The parts of SARIF 2.1.0 that code scanning reads, below its log, runs and invocations.
 
-type sarifRun struct {
-	Tool        sarifTool         `json:"tool"`
-	Invocations []sarifInvocation `json:"invocations"`
-	Results     []sarifResult     `json:"results"`
-}
-
-type sarifInvocation struct {
-	Successful    bool                `json:"executionSuccessful"`
-	Notifications []sarifNotification `json:"toolExecutionNotifications"`
-}
-
-// sarifNotification is invalid input.
+// sarifNotification is invalid input, or a note.
 type sarifNotification struct {
 	Level     string          `json:"level"`
 	Message   sarifText       `json:"message"`
@@ -97,52 +84,75 @@ type sarifLogical struct {
 	FullyQualifiedName string `json:"fullyQualifiedName"`
 }
 
-const (
-	homepage = "https://github.com/podvet/podvet"
-	schema   = "https://json.schemastore.org/sarif-2.1.0.json"
-)
+const schema = "https://json.schemastore.org/sarif-2.1.0.json"
 
-var sarifLevels = map[rules.Level]string{rules.Deny: "error", rules.Warn: "warning", rules.Audit: "note", rules.Off: "none"}
+var sarifLevels = map[rules.Level]string{
+	rules.Deny: "error", rules.Warn: "warning", rules.Audit: "note", rules.Off: "none",
+}
 
 func (r *Report) sarif(w io.Writer, o Options) error {
 	driver := sarifDriver{Name: "podvet", Version: o.Version, InformationURI: homepage}
 	index := map[string]int{}
-	for i, rule := range rules.Catalogue() {
+	for i, rule := range o.Rules {
 		index[rule.ID] = i
-		page := rule.Page()
+		page := o.Page(rule)
 		driver.Rules = append(driver.Rules, sarifRule{
 			ID: rule.ID, ShortDescription: sarifText{rule.Title}, FullDescription: sarifText{rule.Title},
-			Help: sarifHelp{Text: page, Markdown: page}, HelpURI: homepage + "/blob/main/docs/rules/" + rule.ID + ".md",
+			Help: sarifHelp{Text: page, Markdown: page}, HelpURI: pageOf(rule.ID),
 			Configuration: sarifConfiguration{sarifLevels[rule.Levels[rules.Recommended]]},
 		})
 	}
-	invocation := sarifInvocation{Successful: !r.invalid(), Notifications: []sarifNotification{}}
-	log := sarifLog{Schema: schema, Version: "2.1.0", Runs: []sarifRun{{Tool: sarifTool{driver}, Invocations: []sarifInvocation{invocation}, Results: []sarifResult{}}}}
-	return writeJSON(w, log, list{"toolExecutionNotifications", func(yield func(any) bool) {
-		for p := range r.Problems {
-			if !yield(sarifNotification{"error", sarifText{p.Text}, []sarifLocation{{Physical: physicalOf(p.File, p.Line)}}}) {
+	s := newStream(w)
+	s.put(jsontext.BeginObject)
+	s.field("$schema", schema)
+	s.field("version", "2.1.0")
+	s.put(jsontext.String("runs"), jsontext.BeginArray, jsontext.BeginObject)
+	s.field("tool", sarifTool{driver})
+	s.put(jsontext.String("invocations"), jsontext.BeginArray, jsontext.BeginObject)
+	s.field("executionSuccessful", r.Summary.Invalid == 0)
+	writeList(s, "toolExecutionNotifications", r.sarifNotifications(o.Folder))
+	s.put(jsontext.EndObject, jsontext.EndArray)
+	writeList(s, "results", r.sarifResults(o.Folder, index))
+	s.put(jsontext.EndObject, jsontext.EndArray, jsontext.EndObject)
+	return s.err
+}
+
+func (r *Report) sarifNotifications(folder string) iter.Seq[sarifNotification] {
+	return func(yield func(sarifNotification) bool) {
+		tell := func(level string, p Problem) bool {
+			place := sarifLocation{Physical: physicalOf(folder, p.File, p.Line)}
+			return yield(sarifNotification{level, sarifText{p.Message}, []sarifLocation{place}})
+		}
+		for p := range r.Invalid {
+			if !tell("error", p) {
 				return
 			}
 		}
-	}}, list{"results", func(yield func(any) bool) {
+		for _, n := range r.Notes {
+			if !tell("note", n) {
+				return
+			}
+		}
+	}
+}
+
+func (r *Report) sarifResults(folder string, index map[string]int) iter.Seq[sarifResult] {
+	return func(yield func(sarifResult) bool) {
 		for s := range r.Subjects {
-			for _, f := range s.Findings {
-				if !yield(resultOf(s, f, index[f.Rule])) {
+			for _, l := range s.told() {
+				name := strings.ReplaceAll(s.title(), " ", "/") + "/" + l.path
+				place := sarifLocation{physicalOf(folder, s.File, l.line), []sarifLogical{{name}}}
+				if !yield(sarifResult{RuleID: l.rule, RuleIndex: index[l.rule], Level: sarifLevels[l.level],
+					Message: sarifText{l.message}, Locations: []sarifLocation{place}}) {
 					return
 				}
 			}
 		}
-	}})
+	}
 }
 
-func resultOf(s *Subject, f Finding, index int) sarifResult {
-	location := sarifLocation{Physical: physicalOf(s.File, f.Line),
-		Logical: []sarifLogical{{strings.ReplaceAll(s.title(), " ", "/") + "/" + f.Path}}}
-	return sarifResult{RuleID: f.Rule, RuleIndex: index, Level: sarifLevels[f.Level], Message: sarifText{f.Message}, Locations: []sarifLocation{location}}
-}
-
-func physicalOf(file string, line int) sarifPhysical {
-	physical := sarifPhysical{Artifact: sarifArtifact{relativeURI(file)}}
+func physicalOf(folder, file string, line int) sarifPhysical {
+	physical := sarifPhysical{Artifact: sarifArtifact{relativeURI(folder, file)}}
 	if line > 0 {
 		physical.Region = &sarifRegion{line}
 	}
@@ -150,12 +160,10 @@ func physicalOf(file string, line int) sarifPhysical {
 }
 
 // relativeURI is the file as code scanning finds it in the repository: relative where it can be, with slashes.
-func relativeURI(file string) string {
-	if filepath.IsAbs(file) {
-		if here, err := filepath.Abs("."); err == nil {
-			if relative, err := filepath.Rel(here, file); err == nil {
-				file = relative
-			}
+func relativeURI(folder, file string) string {
+	if folder != "" && filepath.IsAbs(file) {
+		if relative, err := filepath.Rel(folder, file); err == nil {
+			file = relative
 		}
 	}
 	return (&url.URL{Path: strings.TrimPrefix(filepath.ToSlash(file), "./")}).String()

@@ -1,0 +1,59 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"slices"
+
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/podvet/podvet/cmd/podvet/internal/console"
+	"github.com/podvet/podvet/rules/policy/strict"
+)
+
+// Kubeconfig names a cluster as kubectl does. Where nothing is written that is KUBECONFIG, ~/.kube/config, or the
+// cluster of the pod that podvet runs in.
+type Kubeconfig struct {
+	File, Context string
+
+	// Direct is to dial pods by their own addresses, not through the API server. In a pod that is the default.
+	Direct bool
+}
+
+// podToken is where the kubelet puts the token of a pod's account (client-go rest.InClusterConfig).
+const podToken = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+
+// Connect makes sure that the cluster answers, see Connect. The API server's logs know the caller by the agent.
+func (k Kubeconfig) Connect(ctx context.Context, agent string) (Cluster, error) {
+	console.QuietLibraries(slog.DiscardHandler) // what they tell of is said here in other words
+	files := clientcmd.NewDefaultClientConfigLoadingRules()
+	files.ExplicitPath = k.File
+	overrides := &clientcmd.ConfigOverrides{CurrentContext: k.Context}
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(files, overrides).ClientConfig()
+	if err != nil {
+		return Cluster{}, k.noCluster(err, files)
+	}
+	config.UserAgent = agent
+	// Whoever has a pod's own account is on the network of the pods. Who has a kubeconfig may be anywhere, a pod too.
+	return Connect(ctx, config, k.Direct || config.BearerTokenFile == podToken)
+}
+
+// noCluster says why no cluster is named.
+func (k Kubeconfig) noCluster(err error, files *clientcmd.ClientConfigLoadingRules) error {
+	const remedy = "write --kubeconfig or --context, set KUBECONFIG, or run podvet in a pod"
+	written, _ := files.Load()
+	switch {
+	case clientcmd.IsEmptyConfig(err):
+		return errors.New("no cluster is named: " + remedy)
+	case written != nil && k.Context != "" && written.Contexts[k.Context] == nil:
+		return fmt.Errorf("the kubeconfig has no context %q%s: kubectl config get-contexts lists them", k.Context,
+			strict.DidYouMean(k.Context, slices.Sorted(maps.Keys(written.Contexts))))
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("the kubeconfig %s does not exist: %s", k.File, remedy)
+	}
+	return errors.New("the kubeconfig cannot be used: see kubectl config view, or " + remedy)
+}

@@ -1,0 +1,334 @@
+package picture
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/podvet/podvet/cmd/podvet/internal/console"
+	"github.com/podvet/podvet/rules/pod"
+	"github.com/podvet/podvet/rules/timeline"
+)
+
+const (
+	width    = 100
+	label    = 18
+	cells    = 80
+	maxRows  = 28 // of the table of what happens
+	between  = 20 // cells between two times on the axis
+	whatWide = 46
+)
+
+// marks are what a lane has in the place of a state. Of several in one place the first one is seen.
+var marks = []struct {
+	state string
+	mark  rune
+	means string
+}{
+	{timeline.Stopping, 'X', "being killed or stopped"},
+	{timeline.Booting, '░', "runs, not started"},
+	{timeline.Running, '▒', "started, not ready"},
+	{timeline.Serving, '█', "ready"},
+	{timeline.InBackOff, '-', "waits to be restarted"},
+	{timeline.Failed, '!', "ended, exit code not 0"},
+	{timeline.Completed, '=', "ended, exit code 0"},
+	{timeline.Waiting, ' ', ""},
+}
+
+// Text is a timeline in 100 columns, readable without color.
+func Text(t Timeline) string {
+	var out strings.Builder
+	name := t.Name
+	if t.Namespace != "" {
+		name = t.Namespace + "/" + name
+	}
+	fmt.Fprintf(&out, "%s:%d: %s %s, kubelet 1.%d, %s\n", t.File, t.Line, t.Kind, name,
+		t.Lives[0].Scenario.Kubelet, long(t.Lives[0].Scenario.Length))
+	chosen := ""
+	if t.Chosen {
+		chosen = "podvet chose that "
+	}
+	out.WriteString(paragraph("Scenario", chosen+t.Scenario+".", width))
+	for _, life := range t.Lives {
+		out.WriteByte('\n')
+		if len(t.Lives) > 1 {
+			out.WriteString(strings.ToUpper(life.As) + "\n")
+		}
+		out.WriteString(paragraph("Verdict", life.Verdict, width) + "\n")
+		out.WriteString(lanes(life) + "\n")
+		out.WriteString(table(life, t.Seeded))
+	}
+	out.WriteString("\n" + legend())
+	return console.PrintableLines(out.String())
+}
+
+// Marks are those of Small, in short.
+const Marks = "░ boots, ▒ not ready, █ ready, X stopping, - back-off, ! failed, = done; · ok, x fails, ? error"
+
+// Small is a timeline as a part of another text: without the table, and of the fixed pod only the verdict.
+func Small(t Timeline) string {
+	const indent = "  "
+	wide := width - len(indent)
+	now := t.Lives[0]
+	text := paragraph("Scenario", t.Scenario+".", wide) + paragraph("Verdict", now.Verdict, wide) + lanes(now)
+	if len(t.Lives) > 1 {
+		text += paragraph("Fixed", t.Lives[1].Verdict, wide)
+	}
+	text = strings.TrimSuffix(text, "\n")
+	return console.PrintableLines(indent + strings.ReplaceAll(text, "\n", "\n"+indent) + "\n")
+}
+
+// paragraph is a text behind a word, wrapped.
+func paragraph(word, text string, wide int) string {
+	head := word + strings.Repeat(" ", max(1, 10-len(word)))
+	return head + console.Wrap(text, len(head), wide, strings.Repeat(" ", len(head)))
+}
+
+// lanes are what happens over time: a lane for each container and probe, and for the endpoints.
+func lanes(life Life) string {
+	var out strings.Builder
+	length := life.Scenario.Length
+	out.WriteString(strings.Repeat(" ", label))
+	for at := 0; at < cells; at += between {
+		fmt.Fprintf(&out, "%-*s", between, "|"+clock(length*time.Duration(at)/cells))
+	}
+	axis := strings.TrimRight(out.String(), " ")
+	out.Reset()
+	out.WriteString(axis + "\n")
+	for _, c := range life.Containers {
+		name := c.Name
+		if c.Class != "app" {
+			name += " (" + c.Class + ")"
+		}
+		lane(&out, name, stateMarks(c.Spans, length))
+		for _, kind := range pod.ProbeKinds {
+			if probes := probeMarks(life, c.Name, kind); probes != "" {
+				lane(&out, "  "+strings.TrimSuffix(kind.String(), "Probe"), probes)
+			}
+		}
+	}
+	lane(&out, "in the endpoints", inMarks(life.Endpoints, length))
+	return out.String()
+}
+
+func lane(out *strings.Builder, name, marks string) {
+	line := fmt.Sprintf("%-*s%s", label, cut(name, label-2), marks)
+	out.WriteString(strings.TrimRight(line, " ") + "\n")
+}
+
+// cellOf is the place of a time.
+func cellOf(at, length time.Duration) int { return min(int(int64(at)*cells/int64(length)), cells-1) }
+
+// cellsOf are the first and the last place of a span. What ends where a cell begins is not in it.
+func cellsOf(span timeline.Span, length time.Duration) (first, last int) {
+	return cellOf(span.From, length), cellOf(max(span.To-1, span.From), length)
+}
+
+func stateMarks(spans []timeline.Span, length time.Duration) string {
+	rank := make([]int, cells)
+	for i := range rank {
+		rank[i] = len(marks) - 1
+	}
+	for _, span := range spans {
+		for i := range marks {
+			if marks[i].state != span.State {
+				continue
+			}
+			first, last := cellsOf(span, length)
+			for at := first; at <= last; at++ {
+				rank[at] = min(rank[at], i)
+			}
+		}
+	}
+	line := make([]rune, cells)
+	for i, r := range rank {
+		line[i] = marks[r].mark
+	}
+	return string(line)
+}
+
+// probeMarks are the results of a probe: of several in one place the worst. "" for a probe that is not there.
+func probeMarks(life Life, container string, kind pod.ProbeKind) string {
+	results := []struct {
+		of   string
+		mark rune
+	}{{"Success", '·'}, {"Error", '?'}, {"Failure", 'x'}}
+	if !life.has(container, kind) {
+		return ""
+	}
+	line := []rune(strings.Repeat(" ", cells))
+	for _, result := range results {
+		for _, e := range life.Of(container, timeline.Probed) {
+			if e.Probe == kind.String() && e.Result == result.of {
+				line[cellOf(e.At, life.Scenario.Length)] = result.mark
+			}
+		}
+	}
+	return string(line) + " "
+}
+
+func inMarks(spans []timeline.Span, length time.Duration) string {
+	line := []rune(strings.Repeat(" ", cells))
+	for _, span := range spans {
+		first, last := cellsOf(span, length)
+		for at := first; at <= last; at++ {
+			line[at] = '█'
+		}
+	}
+	return string(line)
+}
+
+func legend() string {
+	var all []string
+	for _, m := range marks {
+		if m.means != "" {
+			all = append(all, string(m.mark)+" "+m.means)
+		}
+	}
+	text := strings.Join(all, ", ") + "; probes: · success, x failure, ? error, which the kubelet throws away"
+	return paragraph("Legend", text+". Of several in one place the gravest is shown.", width)
+}
+
+// table is what happens, when, when it could have happened, and what kubectl prints then.
+func table(life Life, seeded bool) string {
+	rows := happenings(life)
+	var out strings.Builder
+	fmt.Fprintf(&out, "%6s  %-13s  %-*s  %s\n", "TIME", "CAN BE AT", whatWide, "WHAT HAPPENS", "KUBECTL GET PODS")
+	for i, row := range rows {
+		if i == maxRows {
+			fmt.Fprintf(&out, "        and %d more: -o json has all, --for sets how long to look\n", len(rows)-maxRows)
+			break
+		}
+		can := ""
+		if from, to := clock(row.Earliest), clock(row.Latest); !seeded && from != to {
+			can = from + " - " + to
+		}
+		line := fmt.Sprintf("%6s  %-13s  %-*s  %s", clock(row.At), can, whatWide, row.what, row.printed)
+		out.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	return out.String()
+}
+
+type happening struct {
+	timeline.Moment
+	what, printed string
+}
+
+// happenings are the moments that a reader wants to know, with what kubectl prints from then on.
+func happenings(life Life) (rows []happening) {
+	moments := life.Moments
+	for i := 0; i < len(moments); i++ {
+		m := moments[i]
+		what := life.words(m)
+		if what == "" {
+			continue
+		}
+		if i+1 < len(moments) && restartsAtOnce(m, moments[i+1]) {
+			i++
+			what += fmt.Sprintf(" and starts again, restart %d", moments[i].Restart)
+		}
+		rows = append(rows, happening{Moment: m, what: cut(what, whatWide)})
+	}
+	last := ""
+	for i := range rows {
+		until := life.Scenario.Length
+		if i+1 < len(rows) {
+			until = rows[i+1].At
+		}
+		row := ""
+		for _, span := range life.Printed {
+			if span.From <= rows[i].At+time.Second && (span.From < until || until <= rows[i].At) {
+				row = span.State
+			}
+		}
+		if row != last {
+			rows[i].printed, last = row, row
+		}
+	}
+	return rows
+}
+
+// restartsAtOnce tells whether a container that ends is started again by the same sync.
+func restartsAtOnce(ends, next timeline.Moment) bool {
+	return ends.Kind == timeline.Exited && next.Kind == timeline.Created && ends.Container == next.Container &&
+		next.At-ends.At < time.Second
+}
+
+// cut keeps a text to a width.
+func cut(text string, width int) string {
+	if utf8.RuneCountInString(text) > width {
+		text = string([]rune(text)[:width-1]) + "…"
+	}
+	return text
+}
+
+// words say what an event is, "" for one that says nothing new.
+func (l Life) words(m timeline.Moment) string {
+	name := m.Container
+	switch m.Kind {
+	case timeline.Created:
+		if m.Restart > 0 {
+			return fmt.Sprintf("%s starts again, restart %d", name, m.Restart)
+		}
+		return name + " starts"
+	case timeline.Serves:
+		return name + " has booted"
+	case timeline.Hangs:
+		return name + " hangs"
+	case timeline.Started:
+		if l.has(name, pod.Startup) {
+			return name + " is started"
+		}
+		return ""
+	case timeline.Ready:
+		return name + " is ready"
+	case timeline.NotReady:
+		return name + " is not ready"
+	case timeline.Killing:
+		grace := Seconds(m.Grace)
+		if m.ByProbe() {
+			return fmt.Sprintf("%s is killed by %s, grace %s", name, m.Text, grace)
+		}
+		return fmt.Sprintf("%s is stopped: %s, grace %s", name, m.Text, grace)
+	case timeline.PreStop:
+		return "preStop of " + name + " is over"
+	case timeline.SigTerm:
+		if l.waitsForTerm(name) {
+			return name + " gets SIGTERM"
+		}
+		return ""
+	case timeline.SigKill:
+		return name + " gets SIGKILL"
+	case timeline.Exited:
+		return fmt.Sprintf("%s ends with %d", name, m.ExitCode)
+	case timeline.BackOff:
+		return fmt.Sprintf("%s waits for its restart, %s or more", name, Seconds(m.Wait))
+	case timeline.Deleted:
+		return "the pod is deleted"
+	case timeline.InEndpoints:
+		return "the pod is in the endpoints"
+	case timeline.OutOfEndpoints:
+		return "the pod is out of the endpoints"
+	}
+	return ""
+}
+
+func (l Life) has(container string, kind pod.ProbeKind) bool {
+	c := containerOf(l.Subject, container)
+	if c == nil {
+		return false
+	}
+	_, ok := c.ProbeOf(kind)
+	return ok
+}
+
+// waitsForTerm tells whether SIGTERM may come later than the kill begins.
+func (l Life) waitsForTerm(container string) bool {
+	c := containerOf(l.Subject, container)
+	if c == nil {
+		return false
+	}
+	_, hook := c.Hook(pod.PreStop)
+	return hook || c.Class == pod.Sidecar
+}

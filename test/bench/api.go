@@ -1,0 +1,320 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/podvet/podvet/test/cluster"
+	"github.com/podvet/podvet/test/podvet"
+)
+
+// A way is what the API server asks about the pods of one namespace.
+type way struct {
+	name    string
+	process int // that it asks; 0 for none
+}
+
+// apiBench is a cluster with all ways side by side, each in a namespace of its own.
+type apiBench struct {
+	cluster *cluster.Cluster
+	client  kubernetes.Interface
+	pod     *corev1.Pod
+	ways    map[string]way
+	rounds  int
+	turn    time.Duration
+	policy  string // podvet's policy, a file
+	served  *podvet.Server
+}
+
+// benchAPI says what each way adds to the creation of a pod, and how that grows with policies.
+func benchAPI(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("bench api", flag.ExitOnError)
+	binary := flags.String("podvet", "bin/podvet", "`FILE` of the podvet to measure")
+	rounds := flags.Int("rounds", 5, "`N` rounds; in each, every way has its turn")
+	turn := flags.Duration("turn", 4*time.Second, "`TIME` of a turn")
+	most := flags.Int("scopes", 1024, "the most scopes, exemptions and bindings")
+	_ = flags.Parse(args)
+
+	folder, err := os.MkdirTemp("", "podvet-bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	b := apiBench{rounds: *rounds, turn: *turn, policy: filepath.Join(folder, "policy.yaml")}
+	if err := b.start(ctx, *binary, folder); err != nil {
+		return err
+	}
+	defer b.stop()
+	fmt.Println("creation of a pod of two containers and a sidecar, dry run")
+	for _, l := range []loop{{clients: 1}, {clients: 8}, {perSecond: 50}} {
+		if err := b.compare(ctx, l, "none", "policies", "nothing", "podvet"); err != nil {
+			return err
+		}
+	}
+	for _, n := range []int{1, 64, 1024} {
+		if n > *most {
+			break
+		}
+		if err := b.setScopes(ctx, n); err != nil {
+			return err
+		}
+		fmt.Printf("\n%d scopes and exemptions\n", n)
+		if err := b.compare(ctx, loop{clients: 1}, "none", "podvet"); err != nil {
+			return err
+		}
+	}
+	for _, n := range []int{1, 64, 1024} {
+		if n > *most {
+			break
+		}
+		if err := b.bind(ctx, n); err != nil {
+			return err
+		}
+		fmt.Printf("\n%d bindings\n", n)
+		if err := b.compare(ctx, loop{clients: 1}, "none", "policies"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start brings up the control plane, podvet and a webhook that does nothing.
+func (b *apiBench) start(ctx context.Context, binary, folder string) (err error) {
+	if b.cluster, err = cluster.Start(ctx, cluster.Options{}); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			b.stop()
+		}
+	}()
+	config := rest.CopyConfig(b.cluster.Config)
+	config.WarningHandler = rest.NoWarnings{} // a line for each pod
+	if b.client, err = kubernetes.NewForConfig(config); err != nil {
+		return err
+	}
+	if b.pod, err = recordedPod(); err != nil {
+		return err
+	}
+	if err := os.WriteFile(b.policy, scopes(1), 0o600); err != nil {
+		return err
+	}
+	if b.served, err = podvet.Serve(ctx, binary, folder, b.policy); err != nil {
+		return err
+	}
+	nothing, err := startAnchor(ctx, "controller-runtime", filepath.Join(folder, "certs"))
+	if err != nil {
+		return err
+	}
+	b.ways = map[string]way{"none": {name: "no webhook"}, "policies": {name: "admission policies"},
+		"nothing": {name: "two that do nothing", process: nothing.process.Pid},
+		"podvet":  {name: "podvet's two", process: b.served.Process.Pid}}
+	for namespace := range b.ways {
+		labels := map[string]string{"podvet-test": namespace, "team": "0"}
+		_, err := b.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{
+			ObjectMeta: metav1.ObjectMeta{Name: namespace, Labels: labels}}, metav1.CreateOptions{})
+		if err != nil {
+			return err
+		}
+	}
+	for _, r := range []podvet.Registration{
+		{Name: "podvet", URL: b.served.URL, Selector: "podvet"},
+		{Name: "nothing", URL: strings.TrimSuffix(nothing.url, "/"), Selector: "nothing"},
+	} {
+		r.CA, r.FailurePolicy, r.Timeout = b.served.CA, "Fail", 10
+		if err := podvet.Register(ctx, b.cluster, r); err != nil {
+			return err
+		}
+	}
+	if err := b.served.AwaitAsked(ctx, b.cluster, "podvet"); err != nil {
+		return err
+	}
+	if err := podvet.Apply(ctx, b.cluster, strings.NewReader(policies)); err != nil {
+		return err
+	}
+	return b.bind(ctx, 1)
+}
+
+func (b *apiBench) stop() {
+	if b.served != nil {
+		_ = b.served.Stop()
+	}
+	_ = b.cluster.Stop()
+}
+
+// The nearest that admission policies have: one check of a probe, which warns, and one added startupProbe.
+const policies = `
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: bench}
+spec:
+  matchConstraints: {resourceRules: [{apiGroups: [""], apiVersions: [v1], resources: [pods], operations: [CREATE]}]}
+  validations:
+  - {expression: "object.spec.containers.all(c, has(c.readinessProbe))", message: a container has no readinessProbe}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: {name: bench}
+spec:
+  matchConstraints: {resourceRules: [{apiGroups: [""], apiVersions: [v1], resources: [pods], operations: [CREATE]}]}
+  reinvocationPolicy: IfNeeded
+  mutations:
+  - patchType: ApplyConfiguration
+    applyConfiguration:
+      expression: >
+        Object{spec: Object.spec{containers:
+          object.spec.containers.filter(c, has(c.livenessProbe) && has(c.livenessProbe.httpGet) && !has(c.startupProbe))
+          .map(c, Object.spec.containers{name: c.name, startupProbe: Object.spec.containers.startupProbe{
+            httpGet: Object.spec.containers.startupProbe.httpGet{path: "/", port: 8080},
+            periodSeconds: 3, failureThreshold: 101}})}}
+`
+
+// bind has n bindings of each policy, of which one is about the namespace, and waits until that is in force.
+func (b *apiBench) bind(ctx context.Context, n int) error {
+	var manifests strings.Builder
+	for i := range n {
+		for _, kind := range []string{"Validating", "Mutating"} {
+			_, _ = fmt.Fprintf(&manifests, `---
+apiVersion: admissionregistration.k8s.io/v1
+kind: %sAdmissionPolicyBinding
+metadata: {name: bench-%d}
+spec:
+  policyName: bench
+  matchResources: {namespaceSelector: {matchLabels: {podvet-test: policies, team: "%d"}}}
+`, kind, i, i)
+			if kind == "Validating" {
+				manifests.WriteString("  validationActions: [Warn]\n")
+			}
+		}
+	}
+	if err := podvet.Apply(ctx, b.cluster, strings.NewReader(manifests.String())); err != nil {
+		return err
+	}
+	mutates := func() bool {
+		pod, err := b.create(ctx, "policies")
+		return err == nil && hasStartupProbe(pod)
+	}
+	if !podvet.Await(ctx, time.Minute, mutates) {
+		return fmt.Errorf("the policies do nothing: the API server's log is in %s", b.cluster.Logs)
+	}
+	time.Sleep(2 * time.Second) // the others have no sign of being in force
+	return nil
+}
+
+func hasStartupProbe(pod *corev1.Pod) bool {
+	for _, c := range pod.Spec.Containers {
+		if c.StartupProbe != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// scopes is a policy for so many teams.
+func scopes(n int) []byte {
+	var text strings.Builder
+	text.WriteString("apiVersion: podvet.dev/v1alpha1\nkind: Policy\nscopes:\n")
+	for i := range n {
+		_, _ = fmt.Fprintf(&text, "- {name: team-%d, match: {namespaces: [team-%d-*]}, profile: strict}\n", i, i)
+	}
+	text.WriteString("exemptions:\n")
+	for i := range n {
+		_, _ = fmt.Fprintf(&text, "- {rules: [bare-pod], match: {namespaces: [team-%d-*]}, reason: bench}\n", i)
+	}
+	return []byte(text.String())
+}
+
+// setScopes puts a policy for so many teams in force.
+func (b *apiBench) setScopes(ctx context.Context, n int) error {
+	logged := func() int {
+		text, _ := os.ReadFile(b.served.Log)
+		return strings.Count(string(text), "policy in force")
+	}
+	before, want := logged(), scopes(n)
+	if now, err := os.ReadFile(b.policy); err != nil || string(now) == string(want) {
+		return err
+	}
+	if err := os.WriteFile(b.policy, want, 0o600); err != nil {
+		return err
+	}
+	if !podvet.Await(ctx, 30*time.Second, func() bool { return logged() > before }) {
+		return fmt.Errorf("podvet does not take the policy: its log is %s", b.served.Log)
+	}
+	return nil
+}
+
+// create creates the pod in a namespace, as a dry run.
+func (b *apiBench) create(ctx context.Context, namespace string) (*corev1.Pod, error) {
+	dry := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
+	return b.client.CoreV1().Pods(namespace).Create(ctx, b.pod, dry)
+}
+
+// compare lets the ways have their turns, and prints a table of them.
+func (b *apiBench) compare(ctx context.Context, l loop, namespaces ...string) error {
+	taken := map[string]*creations{}
+	for _, namespace := range namespaces {
+		taken[namespace] = &creations{}
+	}
+	for range b.rounds {
+		for _, namespace := range namespaces {
+			server, err := processorTime(apiServer())
+			if err != nil {
+				return err
+			}
+			webhook, err := processorTime(b.ways[namespace].process)
+			if err != nil {
+				return err
+			}
+			took, err := l.run(ctx, b.turn, func(ctx context.Context) error {
+				pod, err := b.create(ctx, namespace)
+				if err == nil && namespace == "podvet" && !hasStartupProbe(pod) {
+					return errors.New("podvet did not fix it")
+				}
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			c := taken[namespace]
+			c.took = append(c.took, took...)
+			serverNow, _ := processorTime(apiServer())
+			webhookNow, _ := processorTime(b.ways[namespace].process)
+			c.server, c.webhook = c.server+serverNow-server, c.webhook+webhookNow-webhook
+		}
+	}
+	fmt.Printf("\n| %s | p50 | p99 | p99.9 | added p50 | API server, CPU s per 10,000 | webhook |\n"+
+		"|---|---:|---:|---:|---:|---:|---:|\n", l.name())
+	for _, namespace := range namespaces {
+		taken[namespace].print(b.ways[namespace].name, taken["none"])
+	}
+	return nil
+}
+
+// apiServer is the process of the API server, a child of this one; 0 where there is none.
+func apiServer() int {
+	processes, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, file := range processes {
+		stat, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		id, rest, _ := strings.Cut(string(stat), " (kube-apiserver) ")
+		if fields := strings.Fields(rest); len(fields) > 1 && fields[1] == strconv.Itoa(os.Getpid()) {
+			pid, _ := strconv.Atoi(id)
+			return pid
+		}
+	}
+	return 0
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// A loop is closed, in which so many clients send the next after the last, or open: so many per second, however long
+// the answers take.
+type loop struct{ clients, perSecond int }
+
+func (l loop) name() string {
+	if l.perSecond > 0 {
+		return fmt.Sprintf("%d per second, open loop", l.perSecond)
+	}
+	return fmt.Sprintf("%d clients, closed loop", l.clients)
+}
+
+// run returns how long each took: in an open loop from when it was due.
+func (l loop) run(ctx context.Context, turn time.Duration, send func(context.Context) error) ([]time.Duration, error) {
+	var (
+		mu   sync.Mutex
+		took []time.Duration
+		errs error
+		wait sync.WaitGroup
+	)
+	one := func(due time.Time) error {
+		err := send(ctx)
+		lasted := time.Since(due)
+		mu.Lock()
+		defer mu.Unlock()
+		took, errs = append(took, lasted), errors.Join(errs, err)
+		return err
+	}
+	begin := time.Now()
+	for range l.clients {
+		wait.Go(func() {
+			for now := begin; now.Sub(begin) < turn && one(now) == nil; now = time.Now() {
+			}
+		})
+	}
+	for i := range l.perSecond * int(turn/time.Millisecond) / 1000 {
+		due := begin.Add(time.Duration(i) * time.Second / time.Duration(l.perSecond))
+		time.Sleep(time.Until(due))
+		wait.Go(func() { _ = one(due) })
+	}
+	wait.Wait()
+	return took, errs
+}
+
+// creations are what all turns of a way came to.
+type creations struct {
+	took            []time.Duration
+	server, webhook time.Duration // of the processors
+}
+
+// part is the duration that a part of the creations stays below.
+func (c *creations) part(of float64) time.Duration {
+	slices.Sort(c.took)
+	return c.took[min(len(c.took)-1, int(of*float64(len(c.took))))]
+}
+
+// print writes a line of the table.
+func (c *creations) print(name string, none *creations) {
+	ms := func(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d)/float64(time.Millisecond)) }
+	per := func(d time.Duration) string { return fmt.Sprintf("%.1f", d.Seconds()*10_000/float64(len(c.took))) }
+	fmt.Printf("| %s | %s | %s | %s | %s | %s | %s |\n", name, ms(c.part(0.5)), ms(c.part(0.99)), ms(c.part(0.999)),
+		ms(c.part(0.5)-none.part(0.5)), per(c.server), per(c.webhook))
+}
+
+// processorTime is what a process has used of the processors; nothing for the process 0.
+func processorTime(pid int) (time.Duration, error) {
+	if pid == 0 {
+		return 0, nil
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ") // after the name
+	fields := strings.Fields(rest)
+	user, err1 := strconv.Atoi(fields[11])
+	system, err2 := strconv.Atoi(fields[12])
+	const tick = time.Second / 100 // proc(5)
+	return time.Duration(user+system) * tick, errors.Join(err1, err2)
+}
+
+// recordedPod is the pod of the usual review as its author sent it.
+func recordedPod() (*corev1.Pod, error) {
+	text, err := os.ReadFile(filepath.Join(reviews, usual))
+	if err != nil {
+		return nil, err
+	}
+	var review struct{ Request struct{ Object corev1.Pod } }
+	if err := json.Unmarshal(text, &review); err != nil {
+		return nil, err
+	}
+	pod := &review.Request.Object
+	pod.ObjectMeta = metav1.ObjectMeta{GenerateName: "bench-", Labels: pod.Labels, OwnerReferences: pod.OwnerReferences}
+	pod.Status = corev1.PodStatus{}
+	return pod, nil
+}

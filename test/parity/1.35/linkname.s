@@ -1,0 +1,1 @@
+// Lets kubelet_test.go declare a function without a body.

@@ -1,0 +1,112 @@
+package budget
+
+import "unicode/utf8"
+
+// deepest is how deep podvet looks into an object. The API server takes what is nested 10,000 deep, in managed fields;
+// in a review that is deeper still, and over the decoder's own limit.
+const deepest = 200
+
+// shortest is how long a value is at least that is not read: null stands in its place.
+const shortest = len("null")
+
+// Parts are where the objects of a review are in its body.
+type Parts struct{ Object, OldObject Span }
+
+// Span is where in a text a value is, of no length where there is none.
+type Span struct{ Begin, End int }
+
+// Of is the value.
+func (s Span) Of(text []byte) []byte { return text[s.Begin:s.End] }
+
+// level is an object or a list that is open.
+type level struct {
+	place   place
+	element int64
+	begin   int // in what is left of the body
+}
+
+// Weigh estimates what decoding and judging a body will take at most, in bytes and beyond the body itself, and finds
+// the objects in it. What nobody reads and what is nested too deep is taken out of the body, and null left there: it
+// would be most of what decoding costs.
+func Weigh(body []byte) (left []byte, takes int64, at Parts) {
+	makeValid(body)
+	open := make([]level, 0, deepest)
+	top := level{place: outside}
+	left, moved := body[:0], 0 // body[moved:] is not yet where it will be
+	pod := false
+	var text, key []byte // the last string, and that under which the next value is; nil in a list
+	for i := 0; i < len(body); i++ {
+		switch body[i] {
+		case '"':
+			end := stringEnd(body, i)
+			text = body[i+1 : max(i+1, end-1)]
+			takes += textTakes(end - i)
+			i = end - 1
+		case ':':
+			key = text
+		case '{', '[':
+			end := top.place.unreadEnd(body, i, key)
+			if len(open) == deepest {
+				end = valueEnd(body, i)
+			}
+			if end > 0 {
+				if end-i >= shortest {
+					left, moved = append(append(left, body[moved:i]...), "null"...), end
+				}
+				i = end - 1
+				continue
+			}
+			w := weightUnder(key)
+			takes += w.value + w.element
+			open = append(open, top)
+			top = level{top.place.under(key, pod), w.element, len(left) + i - moved}
+			key = nil
+		case '}', ']':
+			pod = pod || top.place.namesPod(key, text)
+			switch is := (Span{top.begin, len(left) + i + 1 - moved}); top.place {
+			case inObject, inPod:
+				at.Object = is
+			case inOldObject:
+				at.OldObject = is
+			}
+			if len(open) > 0 {
+				top, open = open[len(open)-1], open[:len(open)-1]
+			}
+			key = nil
+		case ',':
+			pod = pod || top.place.namesPod(key, text)
+			takes += top.element
+			key = nil
+		}
+	}
+	left = append(left, body[moved:]...)
+	envelope := int64(len(left) - len(at.Object.Of(left)) - len(at.OldObject.Of(left))) // is copied to be decoded
+	return left, takes + envelope + timesJudged*min(takes, mostJudged), at
+}
+
+// longText is from which length on, in bytes, a text may pass through more than one decoder on its way to its type.
+const longText = 1 << 10
+
+// textTakes is what a text takes: one with escapes is unescaped into room for all of it, then copied. Types with a
+// decoder of their own read it into buffers that grow.
+func textTakes(length int) int64 {
+	if length > longText {
+		return int64(length) * 4
+	}
+	return int64(length) * 3 / 2
+}
+
+// makeValid puts a question mark in the place of each byte that is not UTF-8. The API server sends none, and the
+// decoder would make three bytes of it.
+func makeValid(body []byte) {
+	if utf8.Valid(body) {
+		return
+	}
+	for at := 0; at < len(body); {
+		r, size := utf8.DecodeRune(body[at:])
+		if r == utf8.RuneError && size == 1 {
+			body[at] = '?'
+		}
+		at += size
+	}
+}

@@ -1,0 +1,12 @@
+package webhook
+
+import "sync/atomic"
+
+// said is the text that was said last, for logs that repeat nothing. It is ready for use, and safe for concurrent use.
+type said struct{ text atomic.Pointer[string] }
+
+// changed notes a text and tells whether it differs from the last one. The first one does.
+func (s *said) changed(text string) bool {
+	last := s.text.Swap(&text)
+	return last == nil || *last != text
+}
