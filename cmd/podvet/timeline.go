@@ -11,7 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/podvet/podvet/cmd/podvet/internal/input"
+	"github.com/podvet/podvet/cmd/podvet/internal/manifest"
 	"github.com/podvet/podvet/cmd/podvet/internal/picture"
+	"github.com/podvet/podvet/cmd/podvet/internal/preview"
 	"github.com/podvet/podvet/cmd/podvet/internal/stream"
 	"github.com/podvet/podvet/cmd/podvet/internal/vet"
 	"github.com/podvet/podvet/rules/pod"
@@ -90,12 +92,9 @@ Exit status: 0, or 2 if the pod could not be drawn.`,
 // check names all flags that do not fit.
 func (f *timelineFlags) check(cmd *cobra.Command) error {
 	nodes, err := pod.ParseKubelets(f.kubelet)
-	if err == nil && (nodes.From != nodes.To || nodes.From < timelineKubelets.From || nodes.To > timelineKubelets.To) {
-		err = fmt.Errorf("%s: write one version from 1.%d to 1.%d", f.kubelet, timelineKubelets.From,
-			timelineKubelets.To)
-	}
-	if err != nil {
-		err = fmt.Errorf("--kubernetes %w", err)
+	if err != nil || nodes.From != nodes.To || nodes.From < timelineKubelets.From || nodes.To > timelineKubelets.To {
+		err = fmt.Errorf("--kubernetes %s: write one version from 1.%d to 1.%d, without a third number", f.kubelet,
+			timelineKubelets.From, timelineKubelets.To)
 	}
 	errs := []error{err, oneOf("-o", f.output, timelineFormats)}
 	_, err = f.boots()
@@ -111,6 +110,20 @@ func (f *timelineFlags) check(cmd *cobra.Command) error {
 	if f.does.StopTakes < 0 {
 		errs = append(errs, fmt.Errorf("--stop-takes %s: write 0s or more", f.does.StopTakes))
 	}
+	if cmd.Flags().Changed("for") {
+		for _, flag := range []struct {
+			name  string
+			value time.Duration
+		}{{"hang-at", f.does.HangAt}, {"delete-at", f.deleteAt}} {
+			if flag.value >= f.length {
+				errs = append(errs, fmt.Errorf("--%s %s is not before the end of --for %s: write a longer --for",
+					flag.name, flag.value, f.length))
+			}
+		}
+	}
+	if max(f.does.HangAt, f.deleteAt) >= longestLook {
+		errs = append(errs, fmt.Errorf("--hang-at and --delete-at: write less than %s", longestLook))
+	}
 	if f.length > longestLook {
 		errs = append(errs, fmt.Errorf("--for %s: write at most %s", f.length, longestLook))
 	}
@@ -123,8 +136,10 @@ func (f *timelineFlags) check(cmd *cobra.Command) error {
 	return flagErrors(errs)
 }
 
-// longestLook bounds how long a simulation takes.
-const longestLook = 24 * time.Hour
+const (
+	longestLook = 24 * time.Hour  // bounds how long a simulation takes
+	afterwards  = 5 * time.Minute // looked at after the last thing that flags name
+)
 
 // boots reads --boot: by container, "" for the one that flags are about.
 func (f *timelineFlags) boots() (map[string]time.Duration, error) {
@@ -139,8 +154,8 @@ func (f *timelineFlags) boots() (map[string]time.Duration, error) {
 		}
 		boot, err := time.ParseDuration(text)
 		_, again := boots[name]
-		if err != nil || boot < 0 || again || named && name == "" {
-			return nil, fmt.Errorf("--boot %s: write a time, such as 45s, or app=45s,proxy=2s", f.boot)
+		if err != nil || boot < 0 || boot > longestLook || again || named && name == "" {
+			return nil, fmt.Errorf("--boot %s: write a time up to 24h, such as 45s, or app=45s,proxy=2s", f.boot)
 		}
 		boots[name] = boot
 	}
@@ -172,8 +187,17 @@ func drawTimelines(cmd *cobra.Command, args []string, f *timelineFlags) error {
 	defer func() { _ = in.Close() }() // it was only read
 	t := f.timelines(cmd)
 	t.Judge = vet.Judge{Policy: p, Namespaces: namespaces}
+	var left []manifest.Problem
+	t.Left = func(doc *manifest.Document, reason string) {
+		left = append(left, preview.Elsewhere(doc, reason, "podvet timeline -"))
+	}
 	in.Text(object, func(name string, r io.Reader) { stream.Split(name, r, t.Chunk, t.Problem) }, t.Problem)
-	if len(t.All) == 0 && len(t.Problems) == 0 {
+	t.Finish()
+	switch {
+	case len(t.All) > 0 || len(t.Problems) > 0:
+	case len(left) > 0:
+		t.Problems = left[:min(len(left), preview.MaxElsewhere)]
+	default:
 		t.Problem(holdsNone(object))
 	}
 	if err := writeTimelines(cmd.OutOrStdout(), f.output, t.All); err != nil {
@@ -187,8 +211,21 @@ func (f *timelineFlags) timelines(cmd *cobra.Command) *picture.Timelines {
 	nodes, _ := pod.ParseKubelets(f.kubelet)
 	does := f.does
 	does.Boot = boots[""]
+	asked := cmd.Flags().Changed
+	if asked("stop-takes") && !slices.ContainsFunc([]string{"boot", "hang-at", "crash-after", "delete-at"}, asked) {
+		f.deleteAt = picture.ADeletion // for how it stops is all that the flags are about
+	}
+	length := f.length
+	if !asked("for") { // until what is asked for has come and has been seen
+		last := max(does.Boot, does.HangAt, f.deleteAt+does.StopTakes)
+		for _, boot := range boots {
+			last = max(last, boot)
+		}
+		length = min(max(length, last+afterwards), longestLook)
+	}
 	t := &picture.Timelines{Told: f.told(cmd, boots), Container: f.container, Fixed: f.fixed, Boots: map[string]bool{},
-		Scenario: timeline.Scenario{Kubelet: nodes.To, Length: f.length, DeleteAt: f.deleteAt,
+		Exactly: asked("for"),
+		Scenario: timeline.Scenario{Kubelet: nodes.To, Length: length, DeleteAt: f.deleteAt,
 			Containers: map[string]timeline.Behavior{"": does}}}
 	for name, boot := range boots {
 		if name != "" {

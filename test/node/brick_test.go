@@ -159,7 +159,7 @@ spec:
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.Remove(file) })
-	eventually(t, 60*time.Second, func() error {
+	eventually(t, func() error {
 		pod, err := n.Client.CoreV1().Pods(namespace).Get(t.Context(), name+"-"+Name, metav1.GetOptions{})
 		if err == nil && pod.Status.Phase != corev1.PodRunning {
 			err = fmt.Errorf("the mirror pod is %s", pod.Status.Phase)
@@ -183,13 +183,13 @@ func rebootWithFail(t *testing.T, r *release, app string) {
 			t.Errorf("%s is new: the kubelet should have started those that were there", pod.Name)
 		}
 	}
-	kubectl(t, r.n, "", "rollout", "status", "-n", app, "deployment/web", "--timeout=60s")
+	kubectl(t, r.n, "", "rollout", "status", "-n", app, "deployment/web", inTime)
 }
 
 // awaitRefused waits until the API server refuses pods because it cannot ask podvet.
 func (r *release) awaitRefused(t *testing.T, namespace string) {
 	t.Helper()
-	eventually(t, 60*time.Second, func() error {
+	eventually(t, func() error {
 		_, err := r.create(t.Context(), namespace)
 		switch {
 		case err == nil:
@@ -205,7 +205,7 @@ func (r *release) awaitRefused(t *testing.T, namespace string) {
 // awaitCreated waits until pods are created, vetted or not.
 func (r *release) awaitCreated(t *testing.T, namespace string) {
 	t.Helper()
-	eventually(t, 60*time.Second, func() error {
+	eventually(t, func() error {
 		_, err := r.create(context.WithoutCancel(t.Context()), namespace)
 		return err
 	})

@@ -83,24 +83,24 @@ spec:
 
 var forms = []form{
 	{"exec-probe-no-shell", "readiness", formPod,
-		`readinessProbe: {exec: {command: ["test -e /app"]}, periodSeconds: 1}`,
-		`readinessProbe: {exec: {command: [sh, -c, "test -e /app"]}, periodSeconds: 1}`,
+		`readinessProbe: {exec: {command: ["test -e /app"]}, periodSeconds: 2}`,
+		`readinessProbe: {exec: {command: [sh, -c, "test -e /app"]}, periodSeconds: 2}`,
 		neverReady("Readiness probe errored and resulted in unknown state")},
 	{"exec-probe-no-shell", "startup", formPod,
-		`startupProbe: {exec: {command: ["test -e /app"]}, periodSeconds: 1}`,
-		`startupProbe: {exec: {command: [sh, -c, "test -e /app"]}, periodSeconds: 1}`,
+		`startupProbe: {exec: {command: ["test -e /app"]}, periodSeconds: 2}`,
+		`startupProbe: {exec: {command: [sh, -c, "test -e /app"]}, periodSeconds: 2}`,
 		neverReady("Startup probe errored and resulted in unknown state")},
 	{"exec-probe-shell-args", "readiness", formPod,
-		`readinessProbe: {exec: {command: [sh, "test -e /app"]}, periodSeconds: 1}`,
-		`readinessProbe: {exec: {command: [sh, -c, "test -e /app"]}, periodSeconds: 1}`,
+		`readinessProbe: {exec: {command: [sh, "test -e /app"]}, periodSeconds: 2}`,
+		`readinessProbe: {exec: {command: [sh, -c, "test -e /app"]}, periodSeconds: 2}`,
 		neverReady("Readiness probe failed: sh: 0: ")},
 	{"exec-probe-shell-args", "startup", formPod,
-		`startupProbe: {exec: {command: [sh, "test -e /app"]}, periodSeconds: 1}`,
-		`startupProbe: {exec: {command: [sh, -c, "test -e /app"]}, periodSeconds: 1}`,
+		`startupProbe: {exec: {command: [sh, "test -e /app"]}, periodSeconds: 2}`,
+		`startupProbe: {exec: {command: [sh, -c, "test -e /app"]}, periodSeconds: 2}`,
 		isKilled("Killing", "Container app failed startup probe, will be restarted")},
 	{"exec-probe-shell-args", "liveness", formPod,
-		`livenessProbe: {exec: {command: [sh, "test -e /app"]}, periodSeconds: 1}`,
-		`livenessProbe: {exec: {command: [sh, -c, "test -e /app"]}, periodSeconds: 1}`,
+		`livenessProbe: {exec: {command: [sh, "test -e /app"]}, periodSeconds: 2}`,
+		`livenessProbe: {exec: {command: [sh, -c, "test -e /app"]}, periodSeconds: 2}`,
 		isKilled("Killing", "Container app failed liveness probe, will be restarted")},
 	{"probe-host-loopback", "readiness", formPod,
 		`readinessProbe: {httpGet: {host: 127.0.0.1, port: http}, periodSeconds: 1}`,
@@ -252,7 +252,7 @@ const observed = 25 * time.Second
 // neverReady: the container runs, is not restarted, and the pod is never ready.
 func neverReady(words string) func(*testing.T, *watched) {
 	return func(t *testing.T, w *watched) {
-		running := w.sees(t, 60*time.Second, "running",
+		running := w.sees(t, "running",
 			func(s corev1.ContainerStatus) bool { return s.State.Running != nil })
 		time.Sleep(time.Until(running.State.Running.StartedAt.Add(observed)))
 		w.wantEvent(t, "Unhealthy", words)
@@ -272,12 +272,12 @@ func isKilled(reason, words string) func(*testing.T, *watched) {
 }
 
 func isRestarted(t *testing.T, w *watched) {
-	w.sees(t, 120*time.Second, "restarted twice", func(s corev1.ContainerStatus) bool { return s.RestartCount >= 2 })
+	w.sees(t, "restarted twice", func(s corev1.ContainerStatus) bool { return s.RestartCount >= 2 })
 }
 
 // startsOver: the init container succeeds again and again, and the app never starts.
 func startsOver(t *testing.T, w *watched) {
-	eventually(t, 120*time.Second, func() error {
+	eventually(t, func() error {
 		for _, s := range w.last().Status.InitContainerStatuses {
 			if s.RestartCount >= 3 {
 				return nil
@@ -293,7 +293,7 @@ func startsOver(t *testing.T, w *watched) {
 // hangsInInit: the sidecar runs and is never started, so the app never is.
 func hangsInInit(t *testing.T, w *watched) {
 	var since time.Time
-	eventually(t, 60*time.Second, func() error {
+	eventually(t, func() error {
 		for _, s := range w.last().Status.InitContainerStatuses {
 			if s.State.Running != nil {
 				since = s.State.Running.StartedAt.Time
@@ -311,7 +311,7 @@ func hangsInInit(t *testing.T, w *watched) {
 // works: the pod has succeeded, or is ready, and nothing was restarted.
 func works(t *testing.T, w *watched) {
 	t.Helper()
-	eventually(t, 60*time.Second, func() error {
+	eventually(t, func() error {
 		p := w.last()
 		for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
 			if s.RestartCount != 0 {

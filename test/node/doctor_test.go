@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 // doctorRights are those that podvet doctor --help names, and a pod that has them.
@@ -71,7 +70,7 @@ func (r *release) wantDoctor(t *testing.T) {
 			"--ignore-not-found")
 	})
 	kubectl(t, r.n, fill.Replace(doctorPod), "create", "-f", "-")
-	eventually(t, 60*time.Second, func() error {
+	eventually(t, func() error {
 		phase := kubectl(t, r.n, "", "get", "pod", "doctor", "-n", r.namespace, "-o", "jsonpath={.status.phase}")
 		if phase != "Succeeded" && phase != "Failed" {
 			return fmt.Errorf("the doctor's pod is %s", phase)
@@ -107,7 +106,7 @@ func (r *release) wantDiagnosis(t *testing.T) {
 	setRules(strings.ReplaceAll(rules, `,"patch"`, ""))
 	kubectl(t, r.n, "", "patch", "mutatingwebhookconfiguration", "podvet", "--type=json",
 		"-p", `[{"op":"replace","path":"/webhooks/0/clientConfig/caBundle","value":""}]`)
-	eventually(t, 60*time.Second, func() error {
+	eventually(t, func() error {
 		for _, pod := range r.pods(t) {
 			if isReady(&pod) {
 				return fmt.Errorf("%s is ready", pod.Name)
@@ -115,7 +114,7 @@ func (r *release) wantDiagnosis(t *testing.T) {
 		}
 		return nil
 	})
-	eventually(t, 60*time.Second, func() error { // the Service's endpoints follow the pods a moment later
+	eventually(t, func() error { // the Service's endpoints follow the pods a moment later
 		said, err := r.doctor(t)
 		for _, want := range []string{
 			"is not ready: the CA bundle of webhook mutate.podvet.dev (0 certificates) does not verify the certificate",

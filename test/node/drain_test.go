@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 // oldDeployment was there before podvet. It runs, and podvet would refuse its pods.
@@ -31,7 +30,7 @@ func TestOldWorkloadSurvivesADrain(t *testing.T) {
 	r, app := newRelease(t, n), namespace(t, n)
 	old := func(args ...string) string { return kubectl(t, n, "", append(args, "-n", app)...) }
 	kubectl(t, n, oldDeployment, "create", "-n", app, "-f", "-")
-	old("rollout", "status", "deployment/old", "--timeout=60s")
+	old("rollout", "status", "deployment/old", inTime)
 	r.install(t, "policy: {mode: enforce, workloads: deny, ownedPods: warn, "+
 		"rules: {no-readiness-probe: {level: deny}}}\n"+failClosed)
 	r.awaitVetted(t, app)
@@ -40,12 +39,12 @@ func TestOldWorkloadSurvivesADrain(t *testing.T) {
 	before := names()
 	node := strings.TrimSpace(kubectl(t, n, "", "get", "nodes", "-o", "name"))
 	// podvet's own pods stay: on a cluster's only node they could not come back before the end of the drain.
-	kubectl(t, n, "", "drain", strings.TrimPrefix(node, "node/"), "--pod-selector=app=old", "--timeout=60s")
+	kubectl(t, n, "", "drain", strings.TrimPrefix(node, "node/"), "--pod-selector=app=old", inTime)
 	kubectl(t, n, "", "uncordon", strings.TrimPrefix(node, "node/"))
-	old("rollout", "status", "deployment/old", "--timeout=60s")
+	old("rollout", "status", "deployment/old", inTime)
 	old("scale", "deployment/old", "--replicas=3")
-	old("rollout", "status", "deployment/old", "--timeout=60s")
-	eventually(t, 30*time.Second, func() error {
+	old("rollout", "status", "deployment/old", inTime)
+	eventually(t, func() error {
 		now := names()
 		for _, name := range now {
 			if strings.Contains(strings.Join(before, " "), name) {

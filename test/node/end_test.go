@@ -23,7 +23,7 @@ func TestProgramEnds(t *testing.T) {
 	n := start(t)
 	kill := `kill -9 $(cat /proc/[0-9]*/stat | sed -n 's/^\([0-9]*\) (kube-scheduler) .*/\1/p')`
 	out, killed := n.Command(t.Context(), "sh", "-c", kill).CombinedOutput() // the node may take the shell along
-	eventually(t, 10*time.Second, func() error {
+	eventually(t, func() error {
 		if n.Err() == nil {
 			return fmt.Errorf("it runs on: %w: %s", cmp.Or(killed, errors.New("the shell ended")), out)
 		}
@@ -116,7 +116,7 @@ func TestStopLeavesNothing(t *testing.T) {
 	n := start(t)
 	ns := namespace(t, n)
 	kubectl(t, n, probedPod, "apply", "-n", ns, "-f", "-")
-	kubectl(t, n, "", "wait", "-n", ns, "pod/probed", "--for=condition=Ready", "--timeout=30s")
+	kubectl(t, n, "", "wait", "-n", ns, "pod/probed", "--for=condition=Ready", inTime)
 	if during := machine(t); during != before {
 		t.Errorf("the machine was\n%s\nand with the node it is\n%s", before, during)
 	}
@@ -157,6 +157,7 @@ func helper() {
 // A process that is killed takes its node along, and the next node clears what was left but the logs.
 func TestKilledProcess(t *testing.T) {
 	t.Parallel()
+	place(t)
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), helperEnv+"=1")
 	out, err := cmd.StdoutPipe()
@@ -177,7 +178,7 @@ func TestKilledProcess(t *testing.T) {
 	}
 	cmd.Process.Kill()
 	cmd.Wait()
-	eventually(t, 10*time.Second, func() error {
+	eventually(t, func() error {
 		for _, path := range left(t, name) {
 			if strings.HasPrefix(path, "/proc/") {
 				return fmt.Errorf("%s is left", path)
@@ -197,7 +198,7 @@ func TestKilledProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(cache, "podvet", "nodes", name)
-	eventually(t, 10*time.Second, func() error { // the node of another test may be at it
+	eventually(t, func() error { // the node of another test may be at it
 		if found := left(t, name); !slices.Equal(found, []string{dir, dir + ".lock"}) {
 			return fmt.Errorf("left: %v", found)
 		}

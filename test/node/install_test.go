@@ -169,7 +169,7 @@ func (r *release) wantNothingLeft(t *testing.T, before string, but ...string) {
 	}
 	kinds := kubectl(t, r.n, "", "api-resources", "--namespaced", "--verbs=list", "-o", "name")
 	kinds = strings.Join(strings.Fields(kinds), ",")
-	eventually(t, 60*time.Second, func() error { // pods end in their grace period, and then the garbage collector works
+	eventually(t, func() error { // pods end in their grace period, and then the garbage collector works
 		var left []string
 		names := kubectl(t, r.n, "", "get", kinds, "-n", r.namespace, "-o", "name", "--ignore-not-found")
 		for line := range strings.Lines(names) {
@@ -238,7 +238,7 @@ func startCertManager(t *testing.T, r *release) {
 	}
 	crds := filepath.Join(strings.TrimSpace(string(dir)), "deploy", "crds")
 	kubectl(t, r.n, "", "apply", "--server-side", "-f", crds)
-	kubectl(t, r.n, "", "wait", "--for=condition=Established", "--timeout=60s", "-f", crds)
+	kubectl(t, r.n, "", "wait", "--for=condition=Established", inTime, "-f", crds)
 	log, err := os.Create(filepath.Join(r.n.Logs, "cert-manager.log"))
 	if err != nil {
 		t.Fatal(err)

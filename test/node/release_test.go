@@ -51,7 +51,7 @@ func (r *release) helm(t *testing.T, version, values string, args ...string) str
 	t.Helper()
 	begin := time.Now()
 	said, err := r.n.Helm(t.Context(), version, values, append(args, "--namespace="+r.namespace,
-		"--wait", "--timeout=100s")...)
+		"--wait", inTime)...)
 	if err != nil {
 		events, _ := r.n.Kubectl(t.Context(), "", "get", "pods,events", "-n", r.namespace)
 		logs, _ := r.n.Kubectl(t.Context(), "", "logs", "-n", r.namespace, "--selector=app.kubernetes.io/name=podvet",
@@ -87,7 +87,7 @@ func (r *release) pods(t *testing.T) []corev1.Pod {
 func (r *release) awaitPods(t *testing.T, before ...corev1.Pod) []corev1.Pod {
 	t.Helper()
 	var now []corev1.Pod
-	eventually(t, 90*time.Second, func() error {
+	eventually(t, func() error {
 		now = r.pods(t)
 		for _, pod := range now {
 			if slices.ContainsFunc(before, func(old corev1.Pod) bool { return old.UID == pod.UID }) {
@@ -169,7 +169,7 @@ func (r *release) create(ctx context.Context, namespace string) (vetted bool, er
 func (r *release) awaitVetted(t *testing.T, namespace string) {
 	t.Helper()
 	begin := time.Now()
-	eventually(t, 2*time.Minute, func() error {
+	eventually(t, func() error {
 		vetted, err := r.create(t.Context(), namespace)
 		if err == nil && !vetted {
 			err = errors.New("a pod was created unvetted")
@@ -179,7 +179,7 @@ func (r *release) awaitVetted(t *testing.T, namespace string) {
 	t.Logf("pods are vetted after %v", time.Since(begin).Round(100*time.Millisecond))
 }
 
-// A stream creates pods without a pause.
+// A stream creates pods all the time.
 type stream struct {
 	stop func()
 	done sync.WaitGroup
@@ -201,7 +201,7 @@ func (r *release) stream(t *testing.T, namespace string) *stream {
 				begin := time.Now()
 				vetted, err := r.create(context.WithoutCancel(ctx), namespace) // the last one is seen through
 				s.note(vetted, err, time.Since(begin))
-				time.Sleep(50 * time.Millisecond)
+				time.Sleep(200 * time.Millisecond)
 			}
 		})
 	}

@@ -45,7 +45,7 @@ func (r *release) meetTrouble(t *testing.T) {
 	r.scale(t, 0)
 	r.writePolicy(t, strings.Replace(good, "mode: warn", "mode: wran", 1))
 	r.scale(t, 2)
-	eventually(t, 10*time.Second, func() error {
+	eventually(t, func() error {
 		events := kubectl(t, r.n, "", "get", "events", "-n", r.namespace,
 			"--field-selector=involvedObject.name=podvet-policy")
 		if !strings.Contains(events, "wran") {
@@ -58,7 +58,7 @@ func (r *release) meetTrouble(t *testing.T) {
 		if _, err := r.n.Kubectl(t.Context(), "", "delete", lost, "-n", r.namespace); err != nil {
 			continue // in this mode there is no such Secret
 		}
-		eventually(t, 30*time.Second, func() error {
+		eventually(t, func() error {
 			data, err := r.n.Kubectl(t.Context(), "", "get", lost, "-n", r.namespace, "-o", "jsonpath={.data}")
 			if err == nil && data == "" {
 				err = fmt.Errorf("%s is empty", lost)

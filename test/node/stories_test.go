@@ -129,11 +129,10 @@ func (w *watched) note(changes watch.Interface) {
 }
 
 // sees waits for a change that has a container's status of some kind.
-func (w *watched) sees(t *testing.T, limit time.Duration, what string,
-	is func(corev1.ContainerStatus) bool) corev1.ContainerStatus {
+func (w *watched) sees(t *testing.T, what string, is func(corev1.ContainerStatus) bool) corev1.ContainerStatus {
 	t.Helper()
 	var found corev1.ContainerStatus
-	eventually(t, limit, func() error {
+	eventually(t, func() error {
 		for _, status := range w.statuses() {
 			if is(status) {
 				found = status
@@ -179,7 +178,7 @@ func (w *watched) wasReady() bool {
 // wantEvent fails unless an event of the story's pod has a reason and a message with these words.
 func (w *watched) wantEvent(t *testing.T, reason, words string) {
 	t.Helper()
-	eventually(t, 10*time.Second, func() error {
+	eventually(t, func() error {
 		events, err := w.n.Client.CoreV1().Events(w.namespace).List(t.Context(), metav1.ListOptions{})
 		if err != nil {
 			return err
@@ -195,7 +194,7 @@ func (w *watched) wantEvent(t *testing.T, reason, words string) {
 }
 
 func slowBootIsKilledAgainAndAgain(t *testing.T, w *watched) {
-	killed := w.sees(t, 120*time.Second, "restarted twice",
+	killed := w.sees(t, "restarted twice",
 		func(s corev1.ContainerStatus) bool { return s.RestartCount == 2 })
 	last := killed.LastTerminationState.Terminated
 	if lasted := last.FinishedAt.Sub(last.StartedAt.Time); lasted < 20*time.Second || lasted >= 45*time.Second {
@@ -209,7 +208,7 @@ func slowBootIsKilledAgainAndAgain(t *testing.T, w *watched) {
 }
 
 func slowBootBecomesReady(t *testing.T, w *watched) {
-	ready := w.sees(t, 120*time.Second, "ready", func(s corev1.ContainerStatus) bool { return s.Ready })
+	ready := w.sees(t, "ready", func(s corev1.ContainerStatus) bool { return s.Ready })
 	if took := time.Since(ready.State.Running.StartedAt.Time); ready.RestartCount != 0 || took < 45*time.Second {
 		t.Errorf("after %v it is ready with %d restarts", took, ready.RestartCount)
 	}
@@ -236,7 +235,7 @@ func slowBootIsRepaired(t *testing.T, w *watched) {
 }
 
 func unresolvedPortIsNeverReady(t *testing.T, w *watched) {
-	w.sees(t, 120*time.Second, "running", func(s corev1.ContainerStatus) bool { return s.State.Running != nil })
+	w.sees(t, "running", func(s corev1.ContainerStatus) bool { return s.State.Running != nil })
 	w.wantEvent(t, "Unhealthy", "Startup probe errored and resulted in unknown state")
 	time.Sleep(35 * time.Second) // 30 failures, each second, are allowed
 	status := pod(t, w.n, w.namespace, w.name).Status.ContainerStatuses[0]
@@ -279,7 +278,7 @@ func prestopEndsCleanly(t *testing.T, w *watched) {
 // deletes deletes the story's pod, once it is ready, and returns how its container ended and what it said.
 func (w *watched) deletes(t *testing.T) (ended *corev1.ContainerStateTerminated, said string) {
 	t.Helper()
-	w.sees(t, 120*time.Second, "ready", func(s corev1.ContainerStatus) bool { return s.Ready })
+	w.sees(t, "ready", func(s corev1.ContainerStatus) bool { return s.Ready })
 	var log strings.Builder
 	follow := w.n.Command(t.Context(), "kubectl", "logs", "--follow", "-n", w.namespace, w.name)
 	follow.Stdout = &log
@@ -291,7 +290,7 @@ func (w *watched) deletes(t *testing.T) (ended *corev1.ContainerStateTerminated,
 	if lasted := time.Since(begin); lasted < 30*time.Second {
 		t.Errorf("it was gone after %v, while the hook sleeps for 30 s", lasted)
 	}
-	status := w.sees(t, time.Second, "terminated",
+	status := w.sees(t, "terminated",
 		func(s corev1.ContainerStatus) bool { return s.State.Terminated != nil })
 	follow.Wait()
 	t.Log(log.String())

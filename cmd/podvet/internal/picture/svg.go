@@ -153,17 +153,17 @@ func (c *canvas) lanes(life Life) {
 	c.y += 16
 	body := c.out
 	c.out = strings.Builder{}
-	for _, lane := range life.Containers {
-		name := lane.Name
-		if lane.Class != "app" {
-			name += " (" + lane.Class + ")"
-		}
-		c.bars(name, lane.Spans, at)
+	shown, left := life.shown()
+	for _, lane := range shown {
+		c.bars(titleOf(lane), lane.Spans, at)
 		for _, kind := range pod.ProbeKinds {
 			if life.has(lane.Name, kind) {
 				c.probes(life, lane.Name, kind, at)
 			}
 		}
+	}
+	if left > 0 {
+		c.paragraph("soft", notShown(left))
 	}
 	c.spans("in the endpoints", life.Endpoints, func(timeline.Span) string { return "ready" }, at, false)
 	c.spans("kubectl get pods", life.Printed, func(timeline.Span) string { return "" }, at, true)
@@ -241,7 +241,7 @@ func (c *canvas) spans(name string, spans []timeline.Span, color func(timeline.S
 	c.y += laneHigh
 }
 
-// probes are marks, at most one of a result in each unit.
+// probes are marks, and bars where they would touch.
 func (c *canvas) probes(life Life, name string, kind pod.ProbeKind, at func(time.Duration) float64) {
 	c.name("  "+strings.TrimSuffix(kind.String(), "Probe"), probeHigh+2, "soft")
 	for _, result := range []struct {
@@ -249,17 +249,26 @@ func (c *canvas) probes(life Life, name string, kind pod.ProbeKind, at func(time
 		top, high int
 	}{{"Success", "ready", 5, 4}, {"Error", "waits", 1, 12}, {"Failure", "stopping", 1, 12}} {
 		var path strings.Builder
-		last := -1
-		for _, e := range life.Of(name, timeline.Probed) {
-			x := int(at(e.At))
-			if e.Probe == kind.String() && e.Result == result.of && x != last {
-				fmt.Fprintf(&path, "M%d %dv%d", x, c.y+result.top, result.high)
-				last = x
+		from, to := 0, -1 // of the last mark or bar, none yet
+		draw := func() {
+			if to >= 0 {
+				fmt.Fprintf(&path, "M%d %dh%dv%dh-%[3]dz", from, c.y+result.top, max(to-from, 1), result.high)
 			}
 		}
+		for _, e := range life.Of(name, timeline.Probed) {
+			if e.Probe != kind.String() || e.Result != result.of {
+				continue
+			}
+			x := int(at(e.At))
+			if to < 0 || x > to+2 {
+				draw()
+				from = x
+			}
+			to = x
+		}
+		draw()
 		if path.Len() > 0 {
-			fmt.Fprintf(&c.out, "<path stroke=\"var(--%s)\" stroke-width=\"1.6\" d=\"%s\"/>\n", result.color,
-				path.String())
+			fmt.Fprintf(&c.out, "<path fill=\"var(--%s)\" d=\"%s\"/>\n", result.color, path.String())
 		}
 	}
 	c.y += probeHigh + 2

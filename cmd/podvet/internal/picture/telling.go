@@ -18,11 +18,18 @@ const (
 	aStop  = "stop"
 	aHang  = "hang"
 	aCrash = "crash"
+	aStart = "start"
 
 	aHangAndABoot = "hang and boot"
 	noBoot        = "no boot"
 	noStop        = "no stop"
 )
+
+// unseen has the least to show: other findings go first.
+const unseen = "no-readiness-probe"
+
+// ADeletion is when a pod is deleted where nobody says when.
+const ADeletion = 2 * time.Minute
 
 // tells are the scenarios that show what rules find.
 var tells = map[string]string{
@@ -37,6 +44,15 @@ var tells = map[string]string{
 	"prestop-exceeds-grace":             aStop,
 	"shell-ignores-sigterm":             noStop,
 	"termination-grace-zero":            aStop,
+	"no-readiness-probe":                aStart,
+	"poststart-cannot-run":              aStart,
+	"probe-port-unresolved":             aStart,
+	"exec-probe-no-shell":               aStart,
+	"exec-probe-shell-args":             aStart,
+	"probe-host-loopback":               aStart,
+	"probe-without-restart":             aHang,
+	"inert-probe-port-unresolved":       aHang,
+	"inert-exec-probe-no-shell":         aHang,
 	"liveness-equals-readiness":         aHang,
 	"liveness-without-readiness":        aHang,
 	"liveness-too-slow":                 aHang,
@@ -51,35 +67,40 @@ var tells = map[string]string{
 // About is what a scenario that shows what a rule finds is about, "" where there is nothing to show over time.
 func About(rule string) string { return tells[rule] }
 
-// Telling completes a scenario so that it shows the first finding that has something to show, or without one what the
+// Telling completes a scenario so that it shows the first finding that has much to show, or without one what the
 // probes of the first container do with a boot that takes too long. A length of 0 becomes one that fits. It returns
 // which container that is about, and which scenario it is, in words.
 func Telling(s *pod.Subject, scenario timeline.Scenario, found []Found, container string,
 ) (told timeline.Scenario, name, why string) {
-	about, rule := aBoot, ""
+	var chosen Found
 	for _, f := range found {
-		kind, ok := tells[f.Rule]
-		if !ok || container != "" && f.Container != "" && f.Container != container {
+		if About(f.Rule) == "" || container != "" && f.Container != "" && f.Container != container {
 			continue
 		}
-		about, rule = kind, f.Rule
-		if f.Container != "" {
-			container = f.Container
+		if chosen.Rule == "" || f.Rule != unseen {
+			chosen = f
 		}
-		break
+		if f.Rule != unseen {
+			break
+		}
 	}
+	about, rule := cmp.Or(About(chosen.Rule), aBoot), chosen.Rule
+	container = cmp.Or(chosen.Container, container)
 	name = cmp.Or(container, s.Spec.Containers[0].Name)
 	does := scenario.Containers[name]
 	switch about {
 	case aBoot:
 		why = bootTelling(s, name, &does)
+	case aStart:
+		does.Boot = 10 * time.Second
+		why = name + " boots in 10 s"
 	case noBoot:
 		why = neverTelling(s, name, &does)
 	case noStop:
-		scenario.DeleteAt, does.StopTakes = 2*time.Minute, never
+		scenario.DeleteAt, does.StopTakes = ADeletion, never
 		why = "the pod is deleted at 120 s, and " + name + " does not end by itself"
 	case aStop:
-		scenario.DeleteAt = 2 * time.Minute
+		scenario.DeleteAt = ADeletion
 		why = stopTelling(s, name, &does)
 	case aHang:
 		does.HangAt = 5 * time.Minute

@@ -17,7 +17,7 @@ const (
 	cells    = 80
 	maxRows  = 28 // of the table of what happens
 	between  = 20 // cells between two times on the axis
-	whatWide = 46
+	whatWide = 48
 )
 
 // marks are what a lane has in the place of a state. Of several in one place the first one is seen.
@@ -43,8 +43,8 @@ func Text(t Timeline) string {
 	if t.Namespace != "" {
 		name = t.Namespace + "/" + name
 	}
-	fmt.Fprintf(&out, "%s:%d: %s %s, kubelet 1.%d, %s\n", t.File, t.Line, t.Kind, name,
-		t.Lives[0].Scenario.Kubelet, long(t.Lives[0].Scenario.Length))
+	out.WriteString(console.Wrap(fmt.Sprintf("%s:%d: %s %s, kubelet 1.%d, %s", t.File, t.Line, t.Kind, name,
+		t.Lives[0].Scenario.Kubelet, long(t.Lives[0].Scenario.Length)), 0, width, "  "))
 	chosen := ""
 	if t.Chosen {
 		chosen = "podvet chose that "
@@ -96,17 +96,17 @@ func lanes(life Life) string {
 	axis := strings.TrimRight(out.String(), " ")
 	out.Reset()
 	out.WriteString(axis + "\n")
-	for _, c := range life.Containers {
-		name := c.Name
-		if c.Class != "app" {
-			name += " (" + c.Class + ")"
-		}
-		lane(&out, name, stateMarks(c.Spans, length))
+	shown, left := life.shown()
+	for _, c := range shown {
+		lane(&out, titleOf(c), stateMarks(c.Spans, length))
 		for _, kind := range pod.ProbeKinds {
 			if probes := probeMarks(life, c.Name, kind); probes != "" {
 				lane(&out, "  "+strings.TrimSuffix(kind.String(), "Probe"), probes)
 			}
 		}
+	}
+	if left > 0 {
+		out.WriteString(notShown(left) + "\n")
 	}
 	lane(&out, "in the endpoints", inMarks(life.Endpoints, length))
 	return out.String()
@@ -194,7 +194,12 @@ func legend() string {
 func table(life Life, seeded bool) string {
 	rows := happenings(life)
 	var out strings.Builder
-	fmt.Fprintf(&out, "%6s  %-13s  %-*s  %s\n", "TIME", "CAN BE AT", whatWide, "WHAT HAPPENS", "KUBECTL GET PODS")
+	times, wide := life.columns()
+	line := func(at, can, what, printed string) {
+		text := fmt.Sprintf("%*s  %-*s  %-*s  %s", times+1, at, 2*times+3, can, wide, what, printed)
+		out.WriteString(strings.TrimRight(text, " ") + "\n")
+	}
+	line("TIME", "CAN BE AT", "WHAT HAPPENS", "KUBECTL GET PODS")
 	for i, row := range rows {
 		if i == maxRows {
 			fmt.Fprintf(&out, "        and %d more: -o json has all, --for sets how long to look\n", len(rows)-maxRows)
@@ -204,10 +209,15 @@ func table(life Life, seeded bool) string {
 		if from, to := clock(row.Earliest), clock(row.Latest); !seeded && from != to {
 			can = from + " - " + to
 		}
-		line := fmt.Sprintf("%6s  %-13s  %-*s  %s", clock(row.At), can, whatWide, row.what, row.printed)
-		out.WriteString(strings.TrimRight(line, " ") + "\n")
+		line(clock(row.At), can, row.what, row.printed)
 	}
 	return out.String()
+}
+
+// columns are how wide times and what happens are in the table.
+func (l Life) columns() (times, what int) {
+	times = max(len(clock(l.Scenario.Length)), len("15:00"))
+	return times, whatWide - 3*(times-len("15:00")) // there are three times in a row
 }
 
 type happening struct {
@@ -218,6 +228,7 @@ type happening struct {
 // happenings are the moments that a reader wants to know, with what kubectl prints from then on.
 func happenings(life Life) (rows []happening) {
 	moments := life.Moments
+	_, wide := life.columns()
 	for i := 0; i < len(moments); i++ {
 		m := moments[i]
 		what := life.words(m)
@@ -228,7 +239,7 @@ func happenings(life Life) (rows []happening) {
 			i++
 			what += fmt.Sprintf(" and starts again, restart %d", moments[i].Restart)
 		}
-		rows = append(rows, happening{Moment: m, what: cut(what, whatWide)})
+		rows = append(rows, happening{Moment: m, what: fitted(what, m.Container, wide)})
 	}
 	last := ""
 	for i := range rows {
@@ -253,6 +264,14 @@ func happenings(life Life) (rows []happening) {
 func restartsAtOnce(ends, next timeline.Moment) bool {
 	return ends.Kind == timeline.Exited && next.Kind == timeline.Created && ends.Container == next.Container &&
 		next.At-ends.At < time.Second
+}
+
+// fitted shortens the name in what happens, so that the rest can be read.
+func fitted(what, name string, wide int) string {
+	if over := utf8.RuneCountInString(what) - wide; over > 0 && name != "" {
+		what = strings.Replace(what, name, cut(name, max(len(name)-over, 4)), 1)
+	}
+	return cut(what, wide)
 }
 
 // cut keeps a text to a width.

@@ -23,13 +23,26 @@ type Timelines struct {
 	Container string          // that boots, hangs and ends; "" for the first one
 	Boots     map[string]bool // containers that are named for their boot
 	Seed      *uint64         // nil for a life in the middle, among many
+	Exactly   bool            // look for as long as the scenario says, whatever podvet chooses
 	Fixed     bool            // draw the pods with podvet's fixes, too
 	IfFixed   bool            // likewise, those that there are fixes for
 	// Wanted tells whether to draw a pod, by its name and its containers; nil for all.
 	Wanted func(title string, containers []string) bool
 
+	// Left is told of documents that hold no pod that could be drawn, and why.
+	Left func(doc *manifest.Document, reason string)
+
 	All      []Timeline
 	Problems []manifest.Problem
+
+	without []manifest.Problem // pods that have none of the containers that flags name
+}
+
+// Finish says of pods without the containers that flags name, where no other pod has them.
+func (t *Timelines) Finish() {
+	if len(t.All) == 0 {
+		t.Problems = append(t.Problems, t.without...)
+	}
 }
 
 // Problem adds one.
@@ -42,8 +55,11 @@ func (t *Timelines) Chunk(c stream.Chunk) {
 	for _, doc := range docs {
 		verdicts := t.Of(doc)
 		if len(verdicts) == 0 {
-			_, invalid := t.Aside(doc)
+			reason, invalid := t.Aside(doc)
 			t.Problems = append(t.Problems, invalid...)
+			if len(invalid) == 0 && reason != "" && t.Left != nil {
+				t.Left(doc, reason)
+			}
 		}
 		for _, v := range verdicts {
 			switch {
@@ -53,7 +69,7 @@ func (t *Timelines) Chunk(c stream.Chunk) {
 					"the API server refuses %s: %s %s", doc.Title(), p.Path, p.Text)})
 			case t.Wanted != nil && !t.Wanted(doc.Title(), containersOf(v.Subject)):
 			case t.unknown(v.Subject) != "":
-				t.Problem(manifest.Problem{File: doc.File, Line: doc.Line, Text: fmt.Sprintf(
+				t.without = append(t.without, manifest.Problem{File: doc.File, Line: doc.Line, Text: fmt.Sprintf(
 					"%s has no container %q: it has %s", doc.Title(), t.unknown(v.Subject), namesOf(v.Subject))})
 			default:
 				drawn := t.of(v, found(v))
@@ -93,6 +109,9 @@ func (t *Timelines) of(v vet.Verdict, found []Found) Timeline {
 	scenario := t.scenarioOf(s)
 	if t.Told == nil {
 		scenario, drawn.About, drawn.Scenario = Telling(s, scenario, found, t.Container)
+		if t.Exactly {
+			scenario.Length = t.Scenario.Length
+		}
 	} else {
 		drawn.About = t.named(s)
 		drawn.Scenario = strings.Join(t.Told(drawn.About), ", ")

@@ -73,12 +73,16 @@ func (l Life) ofProbes(name string) string {
 	}
 	does, probe, length := l.Scenario.Containers[name], kills[0].Text, long(l.Scenario.Length)
 	if !l.servedBefore(name) {
-		said := fmt.Sprintf("%s never starts: it is killed %s in %s.", name, times(len(kills)), length)
+		guard, ok := guardOf(l.Subject, name)
+		verb := "starts"
+		if ok && guard.Kind != pod.Startup { // the kubelet takes it for started as soon as it runs
+			verb = "serves"
+		}
+		said := fmt.Sprintf("%s never %s: it is killed %s in %s.", name, verb, times(len(kills)), length)
 		if len(l.Of(name, timeline.Serves)) > 0 { // while it stopped
 			said = fmt.Sprintf("%s is killed %s in %s, always before its boot is over.", name, times(len(kills)),
 				length)
 		}
-		guard, ok := guardOf(l.Subject, name)
 		if ok && does.Boot < never && int64(does.Boot/time.Second) > guard.Guaranteed() {
 			said += " " + boots(guard, does.Boot)
 		}
@@ -274,7 +278,7 @@ func (l Life) ofReadiness() string {
 	for _, m := range l.Moments {
 		if m.Kind == timeline.InEndpoints {
 			ready := fromTo(timeline.Range{From: m.Earliest, To: m.Latest})
-			return fmt.Sprintf("The pod is ready after %s, and %s", ready, neverKilled)
+			return fmt.Sprintf("The pod is ready after %s%s, and %s", ready, l.early(m), neverKilled)
 		}
 	}
 	because := ""
@@ -288,6 +292,18 @@ func (l Life) ofReadiness() string {
 		}
 	}
 	return "The pod is never ready" + because + ", but it is " + neverKilled
+}
+
+// early says that a pod is in the endpoints before a container of it has booted.
+func (l Life) early(in timeline.Moment) string {
+	for _, c := range l.Containers {
+		for _, serves := range l.Of(c.Name, timeline.Serves) {
+			if serves.At >= in.At+time.Second && serves.Restart == 0 {
+				return fmt.Sprintf(" and gets traffic %s before %s has booted", Seconds(serves.At-in.At), c.Name)
+			}
+		}
+	}
+	return ""
 }
 
 func times(n int) string {

@@ -57,7 +57,7 @@ func TestVerdicts(t *testing.T) {
 		{"startupProbe: {httpGet: {port: 80}, failureThreshold: 30}", timeline.Behavior{Boot: 400 * time.Second},
 			15 * time.Minute, 0, "app never starts: it is killed 3 times in 15 minutes. startupProbe guarantees " +
 				"290 s, its boot takes 400 s. failureThreshold 41 would do."},
-		{liveness, timeline.Behavior{Boot: 45 * time.Second}, time.Minute, 0, "app never starts: it is killed " +
+		{liveness, timeline.Behavior{Boot: 45 * time.Second}, time.Minute, 0, "app never serves: it is killed " +
 			"twice in 1 minute. livenessProbe guarantees 20 s, its boot takes 45 s. failureThreshold 6 would do, " +
 			"best in a startupProbe."},
 		{"", timeline.Behavior{}, time.Hour, 0, "The pod is ready after 0 s, and never killed."},
@@ -138,8 +138,8 @@ func TestAdvice(t *testing.T) {
 func TestTelling(t *testing.T) {
 	for _, c := range []struct{ container, rule, want, verdict string }{
 		{liveness, "no-startup-probe", "app boots in 33 s, just longer than livenessProbe allows (no-startup-probe)",
-			"app never starts"},
-		{liveness, "", "app boots in 33 s, just longer than livenessProbe allows", "app never starts"},
+			"app never serves"},
+		{liveness, "", "app boots in 33 s, just longer than livenessProbe allows", "app never serves"},
 		{liveness + ", " + readiness, "liveness-equals-readiness", "app hangs at 300 s (liveness-equals-readiness)",
 			"app hangs at 300 s and is killed by livenessProbe"},
 		{"lifecycle: {preStop: {sleep: {seconds: 30}}}", "prestop-exceeds-grace", "the pod is deleted at 120 s, " +
@@ -176,7 +176,7 @@ func TestKillsAreTold(t *testing.T) {
 				"is over. livenessProbe guarantees 20 s, its boot takes 33 s. failureThreshold 5 would do, best in a " +
 				"startupProbe."},
 		"before it ends by itself": {one(t, liveness), timeline.Behavior{Boot: time.Hour, Crash: time.Minute},
-			"app never starts: it is killed 5 times in 3 minutes. livenessProbe guarantees 20 s, its boot takes " +
+			"app never serves: it is killed 5 times in 3 minutes. livenessProbe guarantees 20 s, its boot takes " +
 				"3600 s. failureThreshold 361 would do, best in a startupProbe."},
 		"after the look": {one(t, liveness), timeline.Behavior{HangAt: 170 * time.Second},
 			"app hangs at 170 s: livenessProbe takes up to 31 s to see that. The pod stays in the endpoints. " +

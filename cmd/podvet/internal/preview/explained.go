@@ -80,7 +80,7 @@ func (e *Explained) aside(doc *manifest.Document, judge vet.Judge) {
 	if invalid != nil || reason == "" {
 		return
 	}
-	text, part := unexplained(doc, reason)
+	text, part := elsewhere(doc, reason, "podvet explain --for -")
 	list := &e.others
 	if part {
 		list = &e.parts
@@ -88,8 +88,14 @@ func (e *Explained) aside(doc *manifest.Document, judge vet.Judge) {
 	*list = append(*list, manifest.Problem{File: doc.File, Line: doc.Line, Text: text})
 }
 
-// maxUnexplained bounds what is said of objects that the policy decides nothing about.
-const maxUnexplained = 10
+// MaxElsewhere bounds what is said of objects that no command looks into.
+const MaxElsewhere = 10
+
+// Elsewhere says why a command cannot look into a document, and what to run instead.
+func Elsewhere(doc *manifest.Document, reason, command string) manifest.Problem {
+	text, _ := elsewhere(doc, reason, command)
+	return manifest.Problem{File: doc.File, Line: doc.Line, Text: text}
+}
 
 // Unexplained are the objects that the policy decides nothing about, with what to run instead. Where others are
 // explained these are parts alone: they may be meant too.
@@ -98,13 +104,13 @@ func (e *Explained) Unexplained() []manifest.Problem {
 	if e.Text.Len() == 0 {
 		list = append(list, e.others...)
 	}
-	return list[:min(len(list), maxUnexplained)]
+	return list[:min(len(list), MaxElsewhere)]
 }
 
-// unexplained says why the policy decides nothing about a document, and which command says more. part: it is a part of
-// an object.
-func unexplained(doc *manifest.Document, reason string) (text string, part bool) {
-	const again = " | podvet explain --for -"
+// elsewhere says why a command cannot look into a document, and what to pipe into it instead. part: it is a part of an
+// object.
+func elsewhere(doc *manifest.Document, reason, command string) (text string, part bool) {
+	again := " | " + command
 	who := doc.Title()
 	switch reason {
 	case report.LooksLikeAPatch:
