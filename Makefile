@@ -111,7 +111,7 @@ test-node: ## the tests on a real node, as root: the first build takes about 3 m
 	@[ "$$(id -u)" = 0 ] || { echo "make test-node needs root, for namespaces, mounts and cgroups: sudo make test-node" >&2; exit 1; }
 	@$(MAKE) --no-print-directory packages
 	@$(GO) run ./test/cluster/build node
-	cd test/node && $(GO) vet ./... && $(GO) test -count=1 -p 1 -parallel 10 -timeout 40m ./... # they wait more than they work
+	cd test/node && $(GO) vet ./... && $(GO) test -count=1 -p 1 -parallel 50 -timeout 40m ./... # they wait more than they work
 
 .PHONY: test-browser
 test-browser: packages ## the HTML report and the page of make play in headless Chromium; where that is missing, as root

@@ -171,38 +171,41 @@ func (f form) render(name, field string) string {
 }
 
 // TestDenied: what the recommended profile refuses, whatever form it has, fails on a kubelet; its twin, which is
-// podvet's advice followed, works as long. All run at the same time.
+// podvet's advice followed, works as long, beside it.
 func TestDenied(t *testing.T) {
 	t.Parallel()
 	shown := map[string]bool{"restart-policy-not-allowed": true} // fails by a policy's will alone
-	ns := namespace(t, shared)
-	var manifests strings.Builder
-	var bad, good []*watched
 	for _, f := range forms {
 		shown[f.rule] = true
-		name := f.rule + "-" + f.name
-		broken, repaired := f.render(name, f.bad), f.render(name+"-twin", f.good)
-		if denies := found(t, broken, rules.Deny); !slices.Equal(denies, []string{f.rule}) {
-			t.Errorf("%s: podvet denies by %q", name, denies)
-		}
-		if denies := found(t, repaired, rules.Deny); len(denies) > 0 {
-			t.Errorf("%s with its advice followed: podvet denies by %q", name, denies)
-		}
-		bad, good = append(bad, follow(t, shared, ns, name)), append(good, follow(t, shared, ns, name+"-twin"))
-		manifests.WriteString("---" + broken + "---" + repaired)
 	}
 	for _, rule := range catalogue.All.Rules() {
 		if rule.Levels[rules.Recommended] == rules.Deny && !shown[rule.ID] {
 			t.Errorf("%s denies in the recommended profile, and no form shows that it must", rule.ID)
 		}
 	}
-	kubectl(t, shared, manifests.String(), "apply", "-n", ns, "-f", "-")
-	for i, f := range forms {
+	for _, f := range forms {
 		t.Run(f.rule+" "+f.name, func(t *testing.T) {
-			f.fails(t, bad[i])
-			works(t, good[i])
+			t.Parallel()
+			share(t, fewPods)
+			f.test(t)
 		})
 	}
+}
+
+func (f form) test(t *testing.T) {
+	const bad, twin = "bad", "twin"
+	broken, repaired := f.render(bad, f.bad), f.render(twin, f.good)
+	if denies := found(t, broken, rules.Deny); !slices.Equal(denies, []string{f.rule}) {
+		t.Errorf("podvet denies by %q", denies)
+	}
+	if denies := found(t, repaired, rules.Deny); len(denies) > 0 {
+		t.Errorf("with its advice followed podvet denies by %q", denies)
+	}
+	ns := namespace(t, shared)
+	fails, works := follow(t, shared, ns, bad), follow(t, shared, ns, twin)
+	kubectl(t, shared, "---"+broken+"---"+repaired, "apply", "-n", ns, "-f", "-")
+	f.fails(t, fails)
+	isWell(t, works)
 }
 
 // found are the rules of which podvet check has findings of a level in a manifest.
@@ -308,8 +311,8 @@ func hangsInInit(t *testing.T, w *watched) {
 	}
 }
 
-// works: the pod has succeeded, or is ready, and nothing was restarted.
-func works(t *testing.T, w *watched) {
+// isWell: the pod has succeeded, or is ready, and nothing was restarted.
+func isWell(t *testing.T, w *watched) {
 	t.Helper()
 	eventually(t, func() error {
 		p := w.last()

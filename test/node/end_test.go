@@ -157,7 +157,7 @@ func helper() {
 // A process that is killed takes its node along, and the next node clears what was left but the logs.
 func TestKilledProcess(t *testing.T) {
 	t.Parallel()
-	place(t)
+	share(t, ownNode)
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), helperEnv+"=1")
 	out, err := cmd.StdoutPipe()

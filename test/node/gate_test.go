@@ -39,6 +39,7 @@ const (
 // restarts are killed before the app can serve; with one that runs each 3 s none is.
 func TestStartupGateLate(t *testing.T) {
 	t.Parallel()
+	share(t, manyPods)
 	const pods = 6
 	ns := namespace(t, shared)
 	var manifests strings.Builder

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"text/template"
@@ -47,19 +48,36 @@ func run(m *testing.M) int {
 	return code
 }
 
-// nodes are how many run beside the shared one: a machine with two cores is late with everything beside more.
-var nodes = make(chan struct{}, 2)
+// The machine is shared out to tests: on a crowded one kubelets are late with everything, and probes time out.
+var (
+	shares = make(chan struct{}, 8)
+	turn   sync.Mutex // one test at a time takes its shares, so that no two wait for each other's
+)
 
-// place waits until a node may be started. It is kept until the test ends.
-func place(t *testing.T) {
+const (
+	ownNode  = 4
+	manyPods = 4
+	fewPods  = 1
+)
+
+// share waits for a part of the machine. It is kept until the test ends.
+func share(t *testing.T, parts int) {
 	t.Helper()
-	nodes <- struct{}{}
-	t.Cleanup(func() { <-nodes })
+	turn.Lock()
+	defer turn.Unlock()
+	for range parts {
+		shares <- struct{}{}
+	}
+	t.Cleanup(func() {
+		for range parts {
+			<-shares
+		}
+	})
 }
 
 func start(t *testing.T) *Node {
 	t.Helper()
-	place(t)
+	share(t, ownNode)
 	n, err := Start(t.Context(), Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -148,6 +166,7 @@ spec:
 
 func TestProbedPodBecomesReady(t *testing.T) {
 	t.Parallel()
+	share(t, fewPods)
 	ns := namespace(t, shared)
 	kubectl(t, shared, probedPod, "apply", "-n", ns, "-f", "-")
 	kubectl(t, shared, "", "wait", "-n", ns, "pod/probed", "--for=condition=Ready", inTime)
@@ -212,6 +231,7 @@ webhooks:
 // The API server reaches a webhook's pods, which run as podvet's will, through their Service.
 func TestWebhookThroughService(t *testing.T) {
 	t.Parallel()
+	share(t, fewPods)
 	ns := namespace(t, shared)
 	serving := authority.Issue(t, nil, "hook."+ns+".svc", -time.Hour, time.Hour)
 	var manifests bytes.Buffer
@@ -305,6 +325,7 @@ spec:
 // What make image writes runs as the strictest Pod Security Standard wants it, with nothing but its binary.
 func TestImageOfPodvetRuns(t *testing.T) {
 	t.Parallel()
+	share(t, fewPods)
 	if err := shared.ImportPodvet(t.Context(), version); err != nil {
 		t.Fatal(err)
 	}

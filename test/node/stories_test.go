@@ -66,6 +66,9 @@ func play(t *testing.T, n *Node, name, manifest string, want func(*testing.T, *w
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
 		t.Parallel()
+		if n == shared {
+			share(t, fewPods)
+		}
 		want(t, tell(t, n, namespace(t, n), name, manifest))
 	})
 }
