@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -64,7 +65,7 @@ func TestPlaySaysTheSame(t *testing.T) {
 			continue
 		}
 		drawings++
-		args := []string{"timeline", "--for", "10m"}
+		args := []string{"timeline", fmt.Sprintf("--for=%ds", drawn.Seconds)}
 		if len(drawn.Lives) == 2 {
 			args = append(args, "--fixed")
 		}

@@ -25,9 +25,6 @@ const (
 	noStop        = "no stop"
 )
 
-// unseen has the least to show: other findings go first.
-const unseen = "no-readiness-probe"
-
 // ADeletion is when a pod is deleted where nobody says when.
 const ADeletion = 2 * time.Minute
 
@@ -44,7 +41,6 @@ var tells = map[string]string{
 	"prestop-exceeds-grace":             aStop,
 	"shell-ignores-sigterm":             noStop,
 	"termination-grace-zero":            aStop,
-	"no-readiness-probe":                aStart,
 	"poststart-cannot-run":              aStart,
 	"probe-port-unresolved":             aStart,
 	"exec-probe-no-shell":               aStart,
@@ -67,7 +63,7 @@ var tells = map[string]string{
 // About is what a scenario that shows what a rule finds is about, "" where there is nothing to show over time.
 func About(rule string) string { return tells[rule] }
 
-// Telling completes a scenario so that it shows the first finding that has much to show, or without one what the
+// Telling completes a scenario so that it shows the first finding that has something to show, or without one what the
 // probes of the first container do with a boot that takes too long. A length of 0 becomes one that fits. It returns
 // which container that is about, and which scenario it is, in words.
 func Telling(s *pod.Subject, scenario timeline.Scenario, found []Found, container string,
@@ -77,12 +73,8 @@ func Telling(s *pod.Subject, scenario timeline.Scenario, found []Found, containe
 		if About(f.Rule) == "" || container != "" && f.Container != "" && f.Container != container {
 			continue
 		}
-		if chosen.Rule == "" || f.Rule != unseen {
-			chosen = f
-		}
-		if f.Rule != unseen {
-			break
-		}
+		chosen = f
+		break
 	}
 	about, rule := cmp.Or(About(chosen.Rule), aBoot), chosen.Rule
 	container = cmp.Or(chosen.Container, container)
