@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/yaml"
 
 	"github.com/podvet/podvet/rules"
@@ -144,13 +145,17 @@ func (a adviser) check(t *testing.T, rule *rules.Rule) int {
 // findings is what a user sees of one rule when the API server accepts a file.
 func (a adviser) findings(t *testing.T, file string, rule *rules.Rule) []string {
 	t.Helper()
-	_, stderr, ok := env.Kubectl(t, a.namespace, "", "create", "--dry-run=server", "-f", file)
-	if !ok {
-		t.Errorf("the API server refuses %s: %s", file, stderr)
+	manifest, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	warnings, err := env.Try(t.Context(), a.namespace, manifest)
+	if err != nil {
+		t.Errorf("the API server refuses %s: %v", file, err)
 	}
 	var lines []string
-	for line := range strings.Lines(stderr) {
-		text, ok := strings.CutPrefix(strings.TrimSpace(line), "Warning: podvet: ")
+	for _, warning := range warnings {
+		text, ok := strings.CutPrefix(warning, "podvet: ")
 		if ok && strings.HasSuffix(text, "["+rule.ID+"]") {
 			lines = append(lines, text)
 		}
@@ -319,15 +324,15 @@ func readPod(t *testing.T, file string) *corev1.Pod {
 // storedPod creates the pod and returns it as the API server stored it.
 func storedPod(t *testing.T, ns string, p *corev1.Pod) *corev1.Pod {
 	t.Helper()
-	text, err := json.Marshal(p)
+	client, err := kubernetes.NewForConfig(env.API.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, _ := env.Must(t, ns, string(text), "create", "-o", "json", "-f", "-")
-	stored := &corev1.Pod{}
-	if err := json.Unmarshal([]byte(out), stored); err != nil {
+	stored, err := client.CoreV1().Pods(ns).Create(t.Context(), p, metav1.CreateOptions{})
+	if err != nil {
 		t.Fatal(err)
 	}
+	stored.TypeMeta = p.TypeMeta
 	return stored
 }
 
