@@ -1,14 +1,15 @@
 package timeline
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
 	"github.com/podvet/podvet/rules/pod"
 )
 
-// Draws is how many lives are drawn to see what can happen.
-const Draws = 100
+// draws is how many lives are drawn to see what can happen, fewer of a large pod: most bounds the events of all.
+const draws, fewest, most = 100, 20, 2_000_000
 
 // Moment is an event of a life, with when it comes in others.
 type Moment struct {
@@ -21,6 +22,7 @@ type Moment struct {
 type Possible struct {
 	*Life
 	Moments []Moment         // the events of the life but its probes
+	Draws   int              // how many lives were drawn
 	Killed  int              // in how many of the lives that were drawn a probe kills a container
 	Lived   map[string]Lived // of containers that a probe kills, by name
 }
@@ -42,7 +44,8 @@ func Around(s *pod.Subject, scenario Scenario, timing Timing) *Possible {
 		at[key] = len(p.Moments)
 		p.Moments = append(p.Moments, Moment{Event: e, Earliest: e.At, Latest: e.At})
 	})
-	for seed := range uint64(Draws) {
+	p.Draws = min(draws, max(fewest, most/(len(p.Events)+1)))
+	for seed := range uint64(p.Draws) {
 		life := Simulate(s, scenario, Drawn(s, seed+1))
 		number(life, func(key, e Event) {
 			if i, ok := at[key]; ok {
@@ -65,9 +68,8 @@ func number(life *Life, call func(key, e Event)) {
 			continue
 		}
 		key := Event{Kind: e.Kind, Container: e.Container, Text: e.Text, Wait: e.Wait}
-		of := key
-		before[of]++
-		key.Restart = before[of]
+		before[key]++
+		key.Restart = before[key]
 		call(key, e)
 	}
 }
@@ -82,10 +84,7 @@ func (p *Possible) kills(life *Life) {
 				continue
 			}
 			lived := kill.At - created[kill.Restart].At
-			all, known := p.Lived[c.Name]
-			if !known {
-				all.Range = Range{lived, lived}
-			}
+			all := cmp.Or(p.Lived[c.Name], Lived{Range: Range{lived, lived}})
 			all.From, all.To = min(all.From, lived), max(all.To, lived)
 			all.Lives += boolInt(first)
 			p.Lived[c.Name] = all

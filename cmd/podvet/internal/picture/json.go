@@ -92,7 +92,7 @@ func JSON(w io.Writer, all []Timeline) error {
 }
 
 func lifeOf(l Life, seeded bool) life {
-	made := life{As: l.As, Verdict: l.Verdict, Killed: l.Killed, Draws: timeline.Draws,
+	made := life{As: l.As, Verdict: l.Verdict, Killed: l.Killed, Draws: l.Draws,
 		Endpoints: spansOf(l.Endpoints), Phases: spansOf(l.Phases), Printed: spansOf(l.Printed),
 		Events: []event{}, Probes: []probe{}}
 	for _, c := range l.Containers {

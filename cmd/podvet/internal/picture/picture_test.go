@@ -214,3 +214,42 @@ func TestHostileNames(t *testing.T) {
 		t.Errorf("%v: %s", err, svg)
 	}
 }
+
+// TestManyContainers: a picture of a large pod is as bounded as any, and has the container that it is about.
+func TestManyContainers(t *testing.T) {
+	const many = 30
+	spec, last := "", ""
+	scenario := with(4*time.Minute, timeline.Behavior{})
+	for i := range many {
+		last = fmt.Sprintf("a-container-with-a-name-of-more-than-forty-letters-%d", i)
+		spec += fmt.Sprintf("\n- {name: %s, image: i, ports: [{name: http, containerPort: %d}]", last, 8000+i)
+		for _, kind := range pod.ProbeKinds {
+			spec += fmt.Sprintf(", %s: {tcpSocket: {port: http}, periodSeconds: 1}", kind)
+		}
+		spec += "}"
+		scenario.Containers[last] = timeline.Behavior{}
+	}
+	scenario.Containers[last] = timeline.Behavior{Boot: time.Second, HangAt: time.Minute, StopTakes: 40 * time.Second}
+	s := podOf(t, "containers:"+spec)
+	life := picture.NewLife(picture.AsWritten, s, scenario, timeline.Middle(s))
+	twice := picture.Timeline{File: "f", Kind: "Pod", Name: "large", Scenario: "the last one hangs",
+		Lives: []picture.Life{life, life}}
+	text, svg := picture.Text(twice), picture.SVG(twice)
+	for line := range strings.Lines(text) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 100 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	if !strings.Contains(text, "… is killed by livenessProbe, grace 30 s") {
+		t.Errorf("names leave no room for what happens:\n%s", text)
+	}
+	if len(svg) > 200_000 {
+		t.Errorf("the picture has %d bytes", len(svg))
+	}
+	for _, picture := range []string{text, svg} {
+		if strings.Count(picture, "18 more containers are not drawn: -o json has all.") != 2 ||
+			!strings.Contains(picture, last) {
+			t.Errorf("not shown as a part of the pod, or without the container that hangs:\n%.3000s", picture)
+		}
+	}
+}

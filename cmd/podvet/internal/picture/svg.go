@@ -248,11 +248,19 @@ func (c *canvas) probes(life Life, name string, kind pod.ProbeKind, at func(time
 		of, color string
 		top, high int
 	}{{"Success", "ready", 5, 4}, {"Error", "waits", 1, 12}, {"Failure", "stopping", 1, 12}} {
-		var path strings.Builder
-		from, to := 0, -1 // of the last mark or bar, none yet
+		var marks, bars strings.Builder
+		from, to, last := 0, -1, 0 // of the mark or bar that is begun, none yet; of the mark before
 		draw := func() {
-			if to >= 0 {
-				fmt.Fprintf(&path, "M%d %dh%dv%dh-%[3]dz", from, c.y+result.top, max(to-from, 1), result.high)
+			switch {
+			case to < 0:
+			case from < to:
+				fmt.Fprintf(&bars, "M%d %dh%dv%dh-%[3]dz", from, c.y+result.top, to-from, result.high)
+			case marks.Len() == 0:
+				fmt.Fprintf(&marks, "M%d %dv%d", from, c.y+result.top, result.high)
+				last = from
+			default:
+				fmt.Fprintf(&marks, "m%d-%dv%[2]d", from-last, result.high)
+				last = from
 			}
 		}
 		for _, e := range life.Of(name, timeline.Probed) {
@@ -267,8 +275,12 @@ func (c *canvas) probes(life Life, name string, kind pod.ProbeKind, at func(time
 			to = x
 		}
 		draw()
-		if path.Len() > 0 {
-			fmt.Fprintf(&c.out, "<path fill=\"var(--%s)\" d=\"%s\"/>\n", result.color, path.String())
+		if marks.Len() > 0 {
+			fmt.Fprintf(&c.out, "<path stroke=\"var(--%s)\" stroke-width=\"1.6\" d=\"%s\"/>\n", result.color,
+				marks.String())
+		}
+		if bars.Len() > 0 {
+			fmt.Fprintf(&c.out, "<path fill=\"var(--%s)\" d=\"%s\"/>\n", result.color, bars.String())
 		}
 	}
 	c.y += probeHigh + 2

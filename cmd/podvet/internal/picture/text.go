@@ -2,6 +2,7 @@ package picture
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -192,7 +193,7 @@ func legend() string {
 
 // table is what happens, when, when it could have happened, and what kubectl prints then.
 func table(life Life, seeded bool) string {
-	rows := happenings(life)
+	rows, left := happenings(life)
 	var out strings.Builder
 	times, wide := life.columns()
 	line := func(at, can, what, printed string) {
@@ -202,7 +203,7 @@ func table(life Life, seeded bool) string {
 	line("TIME", "CAN BE AT", "WHAT HAPPENS", "KUBECTL GET PODS")
 	for i, row := range rows {
 		if i == maxRows {
-			fmt.Fprintf(&out, "        and %d more: -o json has all, --for sets how long to look\n", len(rows)-maxRows)
+			left += len(rows) - maxRows
 			break
 		}
 		can := ""
@@ -210,6 +211,9 @@ func table(life Life, seeded bool) string {
 			can = from + " - " + to
 		}
 		line(clock(row.At), can, row.what, row.printed)
+	}
+	if left > 0 {
+		fmt.Fprintf(&out, "        and %d more: -o json has all, --for sets how long to look\n", left)
 	}
 	return out.String()
 }
@@ -225,8 +229,9 @@ type happening struct {
 	what, printed string
 }
 
-// happenings are the moments that a reader wants to know, with what kubectl prints from then on.
-func happenings(life Life) (rows []happening) {
+// happenings are the moments that a reader wants to know, with what kubectl prints from then on. Where they are too
+// many, those of containers that just start and run are left out.
+func happenings(life Life) (rows []happening, left int) {
 	moments := life.Moments
 	_, wide := life.columns()
 	for i := 0; i < len(moments); i++ {
@@ -240,6 +245,12 @@ func happenings(life Life) (rows []happening) {
 			what += fmt.Sprintf(" and starts again, restart %d", moments[i].Restart)
 		}
 		rows = append(rows, happening{Moment: m, what: fitted(what, m.Container, wide)})
+	}
+	if all := len(rows); all > maxRows {
+		rows = slices.DeleteFunc(rows, func(row happening) bool {
+			return row.Container != "" && !life.eventful(row.Container)
+		})
+		left = all - len(rows)
 	}
 	last := ""
 	for i := range rows {
@@ -257,7 +268,7 @@ func happenings(life Life) (rows []happening) {
 			rows[i].printed, last = row, row
 		}
 	}
-	return rows
+	return rows, left
 }
 
 // restartsAtOnce tells whether a container that ends is started again by the same sync.

@@ -69,7 +69,7 @@ func (l Life) ofProbes(name string) string {
 			return cmp.Or(l.ofLast(name), l.ofHang(name))
 		}
 		return fmt.Sprintf("%s is not killed here, but in %d of %d runs with other probe times: after %s at the "+
-			"earliest", name, lived.Lives, timeline.Draws, Seconds(lived.From))
+			"earliest", name, lived.Lives, l.Draws, Seconds(lived.From))
 	}
 	does, probe, length := l.Scenario.Containers[name], kills[0].Text, long(l.Scenario.Length)
 	if !l.servedBefore(name) {
