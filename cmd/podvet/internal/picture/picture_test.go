@@ -218,19 +218,20 @@ func TestHostileNames(t *testing.T) {
 // TestManyContainers: a picture of a large pod is as bounded as any, and has the container that it is about.
 func TestManyContainers(t *testing.T) {
 	const many = 30
-	spec, last := "", ""
+	var spec strings.Builder
+	last := ""
 	scenario := with(4*time.Minute, timeline.Behavior{})
 	for i := range many {
 		last = fmt.Sprintf("a-container-with-a-name-of-more-than-forty-letters-%d", i)
-		spec += fmt.Sprintf("\n- {name: %s, image: i, ports: [{name: http, containerPort: %d}]", last, 8000+i)
+		fmt.Fprintf(&spec, "\n- {name: %s, image: i, ports: [{name: http, containerPort: %d}]", last, 8000+i)
 		for _, kind := range pod.ProbeKinds {
-			spec += fmt.Sprintf(", %s: {tcpSocket: {port: http}, periodSeconds: 1}", kind)
+			fmt.Fprintf(&spec, ", %s: {tcpSocket: {port: http}, periodSeconds: 1}", kind)
 		}
-		spec += "}"
+		spec.WriteString("}")
 		scenario.Containers[last] = timeline.Behavior{}
 	}
 	scenario.Containers[last] = timeline.Behavior{Boot: time.Second, HangAt: time.Minute, StopTakes: 40 * time.Second}
-	s := podOf(t, "containers:"+spec)
+	s := podOf(t, "containers:"+spec.String())
 	life := picture.NewLife(picture.AsWritten, s, scenario, timeline.Middle(s))
 	twice := picture.Timeline{File: "f", Kind: "Pod", Name: "large", Scenario: "the last one hangs",
 		Lives: []picture.Life{life, life}}
