@@ -107,10 +107,16 @@ func ordered(all []lifeEvent, c lifeCase) (list []lifeEvent) {
 		}
 		list = append(list, e)
 	}
-	slices.SortStableFunc(list, func(a, b lifeEvent) int {
-		return cmp.Or(cmp.Compare(a.At.Round(10*time.Microsecond), b.At.Round(10*time.Microsecond)),
-			cmp.Compare(a.Container, b.Container), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Probe, b.Probe))
-	})
+	slices.SortStableFunc(list, func(a, b lifeEvent) int { return cmp.Compare(a.At, b.At) })
+	for from, to := 0, 0; from < len(list); from = to {
+		for to < len(list) && list[to].At-list[from].At <= 10*time.Microsecond {
+			to++
+		}
+		slices.SortStableFunc(list[from:to], func(a, b lifeEvent) int {
+			return cmp.Or(cmp.Compare(a.Container, b.Container), cmp.Compare(a.Kind, b.Kind),
+				cmp.Compare(a.Probe, b.Probe))
+		})
+	}
 	return list
 }
 
