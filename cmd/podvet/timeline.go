@@ -162,10 +162,13 @@ func (f *timelineFlags) boots() (map[string]time.Duration, error) {
 	return boots, nil
 }
 
+// whatHappens are the flags about what happens, but for how long a stop takes.
+var whatHappens = []string{"boot", "hang-at", "crash-after", "delete-at"}
+
 // told says what happens in the scenario of the flags to a container; nil where there is no such flag.
 func (f *timelineFlags) told(cmd *cobra.Command, boots map[string]time.Duration) func(container string) []string {
-	set := cmd.Flags()
-	if !slices.ContainsFunc([]string{"boot", "hang-at", "crash-after", "delete-at", "stop-takes"}, set.Changed) {
+	asked := cmd.Flags().Changed
+	if !asked("stop-takes") && !slices.ContainsFunc(whatHappens, asked) {
 		return nil
 	}
 	return func(container string) []string { return picture.Told(container, boots, f.does, f.deleteAt) }
@@ -189,7 +192,8 @@ func drawTimelines(cmd *cobra.Command, args []string, f *timelineFlags) error {
 	t.Judge = vet.Judge{Policy: p, Namespaces: namespaces}
 	var left []manifest.Problem
 	t.Left = func(doc *manifest.Document, reason string) {
-		left = append(left, preview.Elsewhere(doc, reason, "podvet timeline -"))
+		p, _ := preview.Elsewhere(doc, reason, "podvet timeline -")
+		left = append(left, p)
 	}
 	in.Text(object, func(name string, r io.Reader) { stream.Split(name, r, t.Chunk, t.Problem) }, t.Problem)
 	t.Finish()
@@ -212,12 +216,12 @@ func (f *timelineFlags) timelines(cmd *cobra.Command) *picture.Timelines {
 	does := f.does
 	does.Boot = boots[""]
 	asked := cmd.Flags().Changed
-	if asked("stop-takes") && !slices.ContainsFunc([]string{"boot", "hang-at", "crash-after", "delete-at"}, asked) {
+	if asked("stop-takes") && !slices.ContainsFunc(whatHappens, asked) {
 		f.deleteAt = picture.ADeletion // for how it stops is all that the flags are about
 	}
 	length := f.length
 	if !asked("for") { // until what is asked for has come and has been seen
-		last := max(does.Boot, does.HangAt, f.deleteAt+does.StopTakes)
+		last := max(does.HangAt, f.deleteAt+does.StopTakes)
 		for _, boot := range boots {
 			last = max(last, boot)
 		}

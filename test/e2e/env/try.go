@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/discovery"
@@ -27,12 +28,13 @@ func (w *warnings) HandleWarningHeader(_ int, _, text string) {
 }
 
 // kinds are those that the API server has when it has just started.
-var kinds = sync.OnceValues(func() ([]*restmapper.APIGroupResources, error) {
+var kinds = sync.OnceValues(func() (meta.RESTMapper, error) {
 	client, err := discovery.NewDiscoveryClientForConfig(API.Config)
 	if err != nil {
 		return nil, err
 	}
-	return restmapper.GetAPIGroupResources(client)
+	resources, err := restmapper.GetAPIGroupResources(client)
+	return restmapper.NewDiscoveryRESTMapper(resources), err
 })
 
 // Try is kubectl create --dry-run=server of a manifest with one object of Kubernetes' own kinds, without the third of a
@@ -51,7 +53,7 @@ func Try(ctx context.Context, ns string, manifest []byte) ([]string, error) {
 		return nil, err
 	}
 	kind := object.GroupVersionKind()
-	mapping, err := restmapper.NewDiscoveryRESTMapper(known).RESTMapping(kind.GroupKind(), kind.Version)
+	mapping, err := known.RESTMapping(kind.GroupKind(), kind.Version)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package picture
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/podvet/podvet/rules/timeline"
 )
@@ -32,8 +33,10 @@ func (l Life) shown() (list []timeline.Container, left int) {
 
 // eventful tells whether more happens to a container than that it starts and runs.
 func (l Life) eventful(name string) bool {
-	return len(l.Of(name, timeline.Created)) > 1 || len(l.Of(name, timeline.Killing)) > 0 ||
-		len(l.Of(name, timeline.Hangs)) > 0 || l.Scenario.Containers[name].Boot > initTakes
+	return l.Scenario.Containers[name].Boot > initTakes || slices.ContainsFunc(l.Moments, func(m timeline.Moment) bool {
+		again := m.Kind == timeline.Created && m.Restart > 0
+		return m.Container == name && (again || m.Kind == timeline.Killing || m.Kind == timeline.Hangs)
+	})
 }
 
 func notShown(left int) string {

@@ -80,21 +80,21 @@ func (e *Explained) aside(doc *manifest.Document, judge vet.Judge) {
 	if invalid != nil || reason == "" {
 		return
 	}
-	text, part := elsewhere(doc, reason, "podvet explain --for -")
+	p, part := Elsewhere(doc, reason, "podvet explain --for -")
 	list := &e.others
 	if part {
 		list = &e.parts
 	}
-	*list = append(*list, manifest.Problem{File: doc.File, Line: doc.Line, Text: text})
+	*list = append(*list, p)
 }
 
 // MaxElsewhere bounds what is said of objects that no command looks into.
 const MaxElsewhere = 10
 
-// Elsewhere says why a command cannot look into a document, and what to run instead.
-func Elsewhere(doc *manifest.Document, reason, command string) manifest.Problem {
-	text, _ := elsewhere(doc, reason, command)
-	return manifest.Problem{File: doc.File, Line: doc.Line, Text: text}
+// Elsewhere says why a command cannot look into a document, and what to run instead. part: it is a part of an object.
+func Elsewhere(doc *manifest.Document, reason, command string) (p manifest.Problem, part bool) {
+	text, part := elsewhere(doc, reason, command)
+	return manifest.Problem{File: doc.File, Line: doc.Line, Text: text}, part
 }
 
 // Unexplained are the objects that the policy decides nothing about, with what to run instead. Where others are
@@ -107,8 +107,7 @@ func (e *Explained) Unexplained() []manifest.Problem {
 	return list[:min(len(list), MaxElsewhere)]
 }
 
-// elsewhere says why a command cannot look into a document, and what to pipe into it instead. part: it is a part of an
-// object.
+// elsewhere is the text of Elsewhere.
 func elsewhere(doc *manifest.Document, reason, command string) (text string, part bool) {
 	again := " | " + command
 	who := doc.Title()
