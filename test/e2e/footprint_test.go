@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -99,23 +98,11 @@ func podvetAnnotations(t *testing.T, ns string) map[string]map[string]string {
 	return said
 }
 
-// collector keeps every warning header of a client, as it came.
-type collector struct {
-	sync.Mutex
-	texts []string
-}
-
-func (c *collector) HandleWarningHeader(_ int, _ string, text string) {
-	c.Lock()
-	defer c.Unlock()
-	c.texts = append(c.texts, text)
-}
-
 // TestWarningsArriveOnceAndWhole: many findings, with the longest names there can be.
 func TestWarningsArriveOnceAndWhole(t *testing.T) {
 	t.Parallel()
 	ns := env.Namespace(t, "main")
-	seen := &collector{}
+	seen := &env.Warnings{}
 	config := rest.CopyConfig(env.API.Config)
 	config.WarningHandler = seen
 	client := kubernetes.NewForConfigOrDie(config)
@@ -132,13 +119,13 @@ func TestWarningsArriveOnceAndWhole(t *testing.T) {
 	if err := create("long"); err != nil {
 		t.Fatal(err)
 	}
-	if len(seen.texts) != 10 {
-		t.Fatalf("%d warnings: %q", len(seen.texts), seen.texts)
+	if len(seen.Texts) != 10 {
+		t.Fatalf("%d warnings: %q", len(seen.Texts), seen.Texts)
 	}
-	slices.Sort(seen.texts)
+	slices.Sort(seen.Texts)
 	whole := regexp.MustCompile(`^podvet: container "x{10,}…?x*-\d": no readinessProbe, .*` +
 		` Add one that checks whether it works\. \[no-readiness-probe\]$`)
-	for _, text := range seen.texts {
+	for _, text := range seen.Texts {
 		if utf8.RuneCountInString(text) > rules.MaxLine || !whole.MatchString(text) {
 			t.Errorf("%d characters: %q", utf8.RuneCountInString(text), text)
 		}
@@ -147,9 +134,9 @@ func TestWarningsArriveOnceAndWhole(t *testing.T) {
 	for i := range 3 {
 		containers = append(containers, corev1.Container{Name: fmt.Sprintf("more-%d", i), Image: "i"})
 	}
-	seen.texts = nil
-	if err := create("longer"); err != nil || len(seen.texts) != 11 ||
-		!slices.Contains(seen.texts, "podvet: 3 more warnings") {
-		t.Errorf("%v: %q", err, seen.texts)
+	seen.Texts = nil
+	if err := create("longer"); err != nil || len(seen.Texts) != 11 ||
+		!slices.Contains(seen.Texts, "podvet: 3 more warnings") {
+		t.Errorf("%v: %q", err, seen.Texts)
 	}
 }

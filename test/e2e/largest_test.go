@@ -1,12 +1,10 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,18 +16,6 @@ import (
 	"github.com/podvet/podvet/test/e2e/env"
 	"github.com/podvet/podvet/test/podvet"
 )
-
-// said is what the API server warns of.
-type said struct {
-	sync.Mutex
-	warnings []string
-}
-
-func (s *said) HandleWarningHeaderWithContext(_ context.Context, _ int, _, text string) {
-	s.Lock()
-	defer s.Unlock()
-	s.warnings = append(s.warnings, text)
-}
 
 // fillings make pods that take all the room that the API server has for one, each in another way.
 var fillings = map[string]struct {
@@ -80,16 +66,16 @@ func TestLargestAndDeepestPods(t *testing.T) {
 		t.Fatal(err)
 	}
 	ns := env.Namespace(t, "largest")
-	var heard said
+	var heard env.Warnings
 	config := rest.CopyConfig(env.API.Config)
-	config.ContentType, config.QPS, config.WarningHandlerWithContext = "application/vnd.kubernetes.protobuf", -1, &heard
+	config.ContentType, config.QPS, config.WarningHandler = "application/vnd.kubernetes.protobuf", -1, &heard
 	client := kubernetes.NewForConfigOrDie(config)
 	judged := func(t *testing.T, what string) {
 		t.Helper()
-		if !strings.Contains(strings.Join(heard.warnings, "\n"), "podvet: container \"app\": ") {
-			t.Errorf("%s: not judged: %v", what, heard.warnings)
+		if !strings.Contains(strings.Join(heard.Texts, "\n"), "podvet: container \"app\": ") {
+			t.Errorf("%s: not judged: %v", what, heard.Texts)
 		}
-		heard.warnings = nil
+		heard.Texts = nil
 	}
 	for name, f := range fillings {
 		t.Run(name, func(t *testing.T) {
@@ -109,7 +95,7 @@ func TestLargestAndDeepestPods(t *testing.T) {
 					!strings.Contains(err.Error(), "larger than max"):
 					t.Fatalf("%d: %.300v", n, err)
 				}
-				heard.warnings = nil
+				heard.Texts = nil
 			}
 		})
 	}
@@ -130,7 +116,7 @@ func TestLargestAndDeepestPods(t *testing.T) {
 			case depth < 9_900 || strings.Contains(err.Error(), "webhook"):
 				t.Fatalf("%d deep: %.300v", depth, err)
 			}
-			heard.warnings = nil
+			heard.Texts = nil
 		}
 	})
 }

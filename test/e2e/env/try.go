@@ -14,17 +14,17 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// warnings are what the API server warns of.
-type warnings struct {
-	mu   sync.Mutex
-	said []string
+// Warnings keep every warning of the API server to a client, as it came. Texts are read while no request runs.
+type Warnings struct {
+	mu    sync.Mutex
+	Texts []string
 }
 
 // HandleWarningHeader is called by client-go.
-func (w *warnings) HandleWarningHeader(_ int, _, text string) {
+func (w *Warnings) HandleWarningHeader(_ int, _, text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.said = append(w.said, text)
+	w.Texts = append(w.Texts, text)
 }
 
 // kinds are those that the API server has when it has just started.
@@ -57,7 +57,7 @@ func Try(ctx context.Context, ns string, manifest []byte) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &warnings{}
+	w := &Warnings{}
 	config := rest.CopyConfig(API.Config)
 	config.WarningHandler = w
 	client, err := dynamic.NewForConfig(config)
@@ -66,5 +66,5 @@ func Try(ctx context.Context, ns string, manifest []byte) ([]string, error) {
 	}
 	_, err = client.Resource(mapping.Resource).Namespace(ns).Create(ctx, object, metav1.CreateOptions{
 		DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
-	return w.said, err
+	return w.Texts, err
 }

@@ -59,13 +59,7 @@ func (all *Files) Below(folder string) {
 }
 
 func (all *Files) below(folder string) {
-	_ = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return nil //nolint:nilerr // what cannot be looked at is not known
-		}
-		if all.left--; all.left < 0 {
-			return fs.SkipAll
-		}
+	all.walk(folder, func(path string, entry fs.DirEntry) error {
 		switch {
 		case !entry.IsDir() && IsFile(path):
 			all.of(filepath.Dir(path))
@@ -75,6 +69,19 @@ func (all *Files) below(folder string) {
 		return nil
 	})
 	all.scanned[folder] = all.left >= 0
+}
+
+// walk visits what is in a folder at any depth, as long as there are files and folders left to look at.
+func (all *Files) walk(folder string, visit func(path string, entry fs.DirEntry) error) {
+	_ = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return nil //nolint:nilerr // what cannot be looked at is not known
+		}
+		if all.left--; all.left < 0 {
+			return fs.SkipAll
+		}
+		return visit(path, entry)
+	})
 }
 
 // Cut tells whether there are more files and folders around the input than were looked at.

@@ -90,13 +90,7 @@ func fluxFolder(from, path string) string {
 
 // fluxResources are what Flux builds of a folder: the kustomization there, or all below it that a generated one lists.
 func (all *Files) fluxResources(folder string) (list []string) {
-	_ = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return nil //nolint:nilerr // what cannot be looked at is not known
-		}
-		if all.left--; all.left < 0 {
-			return fs.SkipAll
-		}
+	all.walk(folder, func(path string, entry fs.DirEntry) error {
 		switch {
 		case entry.IsDir() && all.of(path) != nil:
 			list = append(list, path)
