@@ -32,7 +32,7 @@ const (
 	// Two of them are for timelines: the model, and what draws it; one for the page that runs in browsers; three for pods
 	// as they are: what reads them, why one is not well, and which numbers fit.
 	maxRooms     = 28
-	maxFloors    = 8  // the eighth is rules/custom, between the policy, which can name templates, and rules/pod
+	maxFloors    = 8 // the eighth is rules/custom, between the policy, which can name templates, and rules/pod
 	maxRoomLines = 2000
 	// The admission core is rules without the catalogue and the timeline, webhook and certs. What it grew by since it
 	// was 18 rules is facts about Kubernetes, in rules/pod, lines wrapped at 120 columns, keys of the policy for old
