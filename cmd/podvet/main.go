@@ -93,7 +93,7 @@ func newRoot(name string) *cobra.Command {
 	}
 	root.SetFlagErrorFunc(usage.FlagError)
 	root.AddCommand(newCheck(), newFix(), newTimeline(), untilSignal(newServe()), newExplain(), newRules(),
-		newPolicy(), newDoctor(), newCerts(), newVersion())
+		newPolicy(), newDoctor(), newRecommend(), newCerts(), newVersion())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {

@@ -15,6 +15,9 @@ type startupParams struct {
 	PeriodSeconds             int64 `json:"periodSeconds" doc:"the longest period of the added startupProbe"`
 }
 
+// startupPeriod is the longest period of an added startupProbe unless a policy says another.
+const startupPeriod = 3
+
 // minBoot is the time to boot that a container must be given.
 func (p startupParams) minBoot(c *pod.Container) int64 {
 	return ifAccelerated(c, p.AcceleratedMinBootSeconds, p.MinBootSeconds)
@@ -29,7 +32,7 @@ var noStartupProbe = rules.ForProbeWith(rules.Rule{
 		Probes: []pod.ProbeKind{pod.Liveness}},
 	FixByDefault: true,
 }, startupParams{MinBootSeconds: 50, AcceleratedMinBootSeconds: 300, BudgetSeconds: 300, AcceleratedBudgetSeconds: 1800,
-	PeriodSeconds: 3},
+	PeriodSeconds: startupPeriod},
 	func(p *rules.Pass, params startupParams) {
 		live, minBoot := p.Probe, params.minBoot(p.Container)
 		if p.Container.StartupProbe != nil || live.Guaranteed() >= minBoot {
@@ -81,6 +84,13 @@ func safeStartupFor(c *pod.Container, live pod.Probe, params startupParams) (pod
 	}
 	startup, ok := startupFor(c, live, params)
 	return startup, ok && startup.Guaranteed() >= live.Worst()
+}
+
+// StartupProbe is the startupProbe that podvet would add for a budget that somebody measured, and false where it would
+// add none.
+func StartupProbe(c *pod.Container, live pod.Probe, budget int64) (pod.Probe, bool) {
+	return safeStartupFor(c, live, startupParams{BudgetSeconds: budget, AcceleratedBudgetSeconds: budget,
+		PeriodSeconds: startupPeriod})
 }
 
 // startupFor is a startupProbe with the livenessProbe's handler that guarantees the budget. Its period is short,

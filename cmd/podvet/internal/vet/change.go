@@ -103,14 +103,14 @@ func (v Verdict) operations() []rules.Operation {
 	ops := rules.Patch(v.Subject, v.Repair.Subject)
 	for i := range ops {
 		if probe, ok := ops[i].Value.(*corev1.Probe); ok {
-			ops[i].Value = withoutDefaults(probe)
+			ops[i].Value = WithoutDefaults(probe)
 		}
 	}
 	return ops
 }
 
-// withoutDefaults leaves out of a probe what the API server fills in, as people write probes.
-func withoutDefaults(p *corev1.Probe) *corev1.Probe {
+// WithoutDefaults leaves out of a probe what the API server fills in, as people write probes.
+func WithoutDefaults(p *corev1.Probe) *corev1.Probe {
 	p = p.DeepCopy()
 	unset := func(field *int32, value int32) {
 		if *field == value {

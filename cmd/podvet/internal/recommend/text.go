@@ -1,0 +1,115 @@
+package recommend
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/podvet/podvet/cmd/podvet/internal/console"
+)
+
+// Text is the report for people.
+func (r *Report) Text(width int) string {
+	var out strings.Builder
+	for i := range r.Containers {
+		one := &r.Containers[i]
+		out.WriteString(console.Printable(one.title()) + "\n")
+		for _, line := range one.lines() {
+			out.WriteString("  " + console.Wrap(console.Printable(line), 2, width, "    "))
+		}
+		out.WriteString("\n")
+	}
+	out.WriteString(r.summary() + "\n")
+	return out.String()
+}
+
+func (r *Report) summary() string {
+	changes := 0
+	for i := range r.Containers {
+		if len(r.Containers[i].Advice) > 0 {
+			changes++
+		}
+	}
+	return fmt.Sprintf("%s, %d with something to change.", count(len(r.Containers), "container"), changes)
+}
+
+func (r *Result) title() string {
+	namespace := ""
+	if r.Namespace != "" {
+		namespace = r.Namespace + " "
+	}
+	return fmt.Sprintf("%s%s/%s, container %s: %s", namespace, r.Kind, r.Name, r.Container, count(r.Starts, "start"))
+}
+
+func (r *Result) lines() (lines []string) {
+	if r.Starts > 0 {
+		lines = append(lines, r.timesLine())
+	}
+	if r.Killed > 0 {
+		lines = append(lines, fmt.Sprintf("%s killed before Ready, or not Ready yet: longer than seen.", wereOf(r.Killed)))
+	}
+	if n := r.LeftOut.ReadyAgain; n > 0 {
+		lines = append(lines, fmt.Sprintf("Left out: %s whose pod was Ready again, long after its start.",
+			count(n, "start")))
+	}
+	if n := r.LeftOut.WithAnother; n > 0 {
+		lines = append(lines, fmt.Sprintf("Left out: %s whose pod was Ready with another container.", count(n, "start")))
+	}
+	if r.Sandbox != nil {
+		lines = append(lines, fmt.Sprintf("Before the start: sandbox %d s, image and init containers %d s; "+
+			"at most %d s and %d s.", r.Sandbox.Median, r.Image.Median, r.Sandbox.Longest, r.Image.Longest))
+	}
+	if r.Stops != nil {
+		lines = append(lines, fmt.Sprintf("%s: median %d s, longest %d s, %d by SIGKILL.", count(r.Stops.Count, "stop"),
+			r.Stops.Median, r.Stops.Longest, r.Stops.Forced))
+	}
+	if r.Needs > 0 {
+		lines = append(lines, fmt.Sprintf("A boot needs %d s.", r.Needs))
+	}
+	if r.Note != "" {
+		return append(lines, strings.ToUpper(r.Note[:1])+r.Note[1:]+".")
+	}
+	for _, a := range r.Advice {
+		lines = append(lines, "-> "+a.Text)
+		if a.Policy != nil {
+			params, _ := json.Marshal(a.Policy.Params) // numbers by names
+			lines = append(lines, fmt.Sprintf("   as policy: rules: {%s: {params: %s}}", a.Policy.Rule, params))
+		}
+	}
+	return lines
+}
+
+func (r *Result) timesLine() string {
+	line := "From the start to Ready: " + timeOr(r.Median, "median") + ", " + timeOr(r.P99, "99th percentile")
+	if r.Longest > 0 {
+		line += fmt.Sprintf(", longest %d s", r.Longest)
+	}
+	if r.Late > 0 {
+		line += fmt.Sprintf(" (probes see it up to %d s late, which is taken into account)", r.Late)
+	}
+	if r.AtMost {
+		line += ". Other containers of the pod have probes too, so these are at most its own"
+	}
+	return line + "."
+}
+
+func timeOr(seconds int64, name string) string {
+	if seconds == 0 {
+		return name + " unknown"
+	}
+	return fmt.Sprintf("%s %d s", name, seconds)
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func wereOf(n int) string {
+	if n == 1 {
+		return "1 was"
+	}
+	return fmt.Sprintf("%d were", n)
+}

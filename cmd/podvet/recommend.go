@@ -1,0 +1,166 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/podvet/podvet/cmd/podvet/internal/console"
+	"github.com/podvet/podvet/cmd/podvet/internal/doctor"
+	"github.com/podvet/podvet/cmd/podvet/internal/live"
+	"github.com/podvet/podvet/cmd/podvet/internal/manifest"
+	"github.com/podvet/podvet/cmd/podvet/internal/recommend"
+	"github.com/podvet/podvet/cmd/podvet/internal/stream"
+)
+
+// recommendFlags are what podvet recommend is told.
+type recommendFlags struct {
+	doctor.Kubeconfig
+	recommend.Options
+	cluster           bool
+	namespace, output string
+	files             []string
+}
+
+var recommendFormats = []string{"text", "json", "patch"}
+
+func newRecommend() *cobra.Command {
+	f := recommendFlags{}
+	cmd := &cobra.Command{
+		Use:   "recommend [TYPE/NAME]... [FILE]...",
+		Short: "Say from the starts that pods had how long their probes must wait",
+		Long: `Say from the starts that pods had how long a boot takes, and which numbers fit: the budget of a startupProbe, an
+initialDelaySeconds, a grace period. It reads pods and their events, of the workloads that are named, of a cluster, or
+from files, and changes nothing.
+
+A start is the time from a container's start until it was Ready; sandbox and image are told apart. Starts that were
+killed took longer than seen, and starts of pods that were Ready again later are left out. Of fewer than ten starts
+podvet recommends nothing. docs/recommend.md explains the numbers.
+
+-o patch prints a kubectl patch for each workload, or with FILE, a manifest or more, the changes as a diff.
+
+Rights: list pods and events.
+
+Exit status: 0, or 2 if not all of the work could be done.`,
+		Example: `  podvet recommend deploy/web -n shop
+  podvet recommend --cluster -o json
+  kubectl get pods,events -n shop -o json | podvet recommend -f -
+  podvet recommend -f pods.json -o patch deploy.yaml | patch -p0`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			names, manifests, err := f.check(args)
+			if err != nil {
+				return err
+			}
+			return f.run(cmd, names, manifests)
+		},
+	}
+	set := cmd.Flags()
+	set.SortFlags = false
+	set.BoolVar(&f.cluster, "cluster", false, "look at all pods of a cluster, or of the namespace of -n")
+	set.StringVarP(&f.namespace, "namespace", "n", "", "`NAMESPACE` (default: with --cluster all, else default)")
+	set.StringArrayVarP(&f.files, "filename", "f", nil,
+		"`FILE` with what kubectl get pods,events -o json prints, - for standard input (repeatable)")
+	set.StringVar(&f.File, "kubeconfig", "", "`FILE` that names the cluster "+
+		"(default: KUBECONFIG, ~/.kube/config, or the cluster that podvet runs in)")
+	set.StringVar(&f.Context, "context", "", "`NAME` of the kubeconfig's context")
+	set.Float64Var(&f.Margin, "margin", recommend.DefaultMargin,
+		"a boot needs the 99th percentile times this `NUMBER`, and at least the longest")
+	set.BoolVar(&f.Few, "few", false, "recommend from fewer than ten starts, too")
+	set.StringVarP(&f.output, "output", "o", "text", "`FORMAT`: "+strings.Join(recommendFormats, ", "))
+	_ = cobra.MarkFlagFilename(set, "filename", "json", "yaml", "yml")
+	_ = cobra.MarkFlagFilename(set, "kubeconfig")
+	completeWith(cmd, "output", recommendFormats)
+	return cmd
+}
+
+// check names all flags and arguments that do not fit, and tells names from manifests.
+func (f *recommendFlags) check(args []string) (names []live.Named, manifests []string, err error) {
+	errs := []error{oneOf("-o", f.output, recommendFormats)}
+	if f.Margin < 1 || f.Margin > 10 {
+		errs = append(errs, fmt.Errorf("--margin %g: write a number from 1 to 10", f.Margin))
+	}
+	for _, arg := range args {
+		if f.output == "patch" && isFile(arg) {
+			manifests = append(manifests, arg)
+			continue
+		}
+		name, err := live.ParseName(arg)
+		if err == nil && isFile(arg) && !strings.Contains(arg, "/") {
+			err = fmt.Errorf("%s is a file: write -f %s for one with pods, or -o patch %s for a manifest", arg, arg, arg)
+		}
+		names, errs = append(names, name), append(errs, err)
+	}
+	switch {
+	case len(f.files) > 0 && f.cluster:
+		errs = append(errs, errors.New("--cluster and -f exclude each other: choose one"))
+	case len(f.files) == 0 && !f.cluster && len(names) == 0:
+		errs = append(errs, errors.New("name a workload, such as deploy/web, or write --cluster or -f FILE"))
+	}
+	return names, manifests, flagErrors(errs)
+}
+
+// isFile tells whether an argument is a manifest, which need not be there.
+func isFile(arg string) bool {
+	for _, end := range []string{".yaml", ".yml", ".json"} {
+		if strings.HasSuffix(arg, end) {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *recommendFlags) run(cmd *cobra.Command, names []live.Named, manifests []string) error {
+	pods := starts{Collector: recommend.NewCollector(), names: names, found: map[live.Named]bool{}}
+	var problems []manifest.Problem
+	problem := func(p manifest.Problem) { problems = append(problems, p) }
+	if len(f.files) > 0 {
+		pods.readFiles(cmd, f.files, f.namespace, problem)
+	} else if err := f.readCluster(cmd, &pods, problem); err != nil {
+		return err
+	}
+	pods.missing(problem)
+	report := pods.Report(f.Options)
+	out := cmd.OutOrStdout()
+	var err error
+	switch {
+	case f.output == "json":
+		err = report.JSON(out)
+	case len(manifests) > 0:
+		for _, file := range manifests {
+			err = errors.Join(err, writePatch(cmd, file, report, problem))
+		}
+	case f.output == "patch":
+		err = report.Commands(out)
+	default:
+		_, err = fmt.Fprint(out, report.Text(console.Width(out)))
+	}
+	if err != nil {
+		return err
+	}
+	return allProblems(problems)
+}
+
+// writePatch prints how a manifest changes.
+func writePatch(cmd *cobra.Command, file string, report *recommend.Report, problem func(manifest.Problem)) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		problem(stream.Unreadable(file, 0, err))
+		return nil
+	}
+	var all manifest.Repairs
+	stream.Split(file, strings.NewReader(string(text)), func(c stream.Chunk) {
+		all.Add(manifest.Repair(c, report.Change))
+	}, problem)
+	for _, p := range all.Problems {
+		problem(p)
+	}
+	if len(all.Edits) == 0 {
+		console.Say(cmd.ErrOrStderr(), slices.Values([]string{file + ": nothing to change"}))
+		return nil
+	}
+	return manifest.WriteDiff(cmd.OutOrStdout(), file, text, manifest.Splice(text, all.Edits))
+}
