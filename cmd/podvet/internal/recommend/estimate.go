@@ -57,13 +57,16 @@ func timesOf(spans []Span) times {
 // come and to stay below twice the least that does, at least 95 times of 100 (TestAdviceCovers).
 const DefaultMargin = 1.4
 
+// beyond is the time to give boots that were cut off.
+func (t times) beyond() int64 { return int64(math.Ceil(1.8 * float64(t.killed))) }
+
 // need is the time to boot that a container must be given: the 99th percentile with a margin, since of a few dozen
 // boots the longest was hardly among those that were seen, and at least the longest. The less exactly boots were seen
-// the more is added. Where boots were cut off nobody knows how long they take: twice as long as they were given is
-// more, and still less than twice what is enough.
+// the more is added. Where boots were cut off nobody knows how long they take: beyond is as long as they were given and
+// much more, and still less than twice what is enough.
 func (t times) need(margin float64) int64 {
 	likely := float64(min(t.p99, t.longest))*margin + float64(t.blur)/4
-	return max(int64(math.Ceil(likely)), t.longest, 2*t.killed)
+	return max(int64(math.Ceil(likely)), t.longest, t.beyond())
 }
 
 // fit is the most likely distribution of boots of which only spans are known: Turnbull's estimator, which is that of

@@ -2,6 +2,7 @@ package recommend
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -44,6 +45,7 @@ type Result struct {
 	Late    int64   `json:"lateSeconds,omitempty"` // by which probes can have been late to see the end of a boot
 	AtMost  bool    `json:"atMost"`                // Ready is that of the slowest of several containers
 	Needs   int64   `json:"needsSeconds,omitempty"`
+	because string  // of what a boot needs so much
 
 	Sandbox *Spread `json:"sandbox,omitempty"`
 	Image   *Spread `json:"image,omitempty"`
@@ -128,6 +130,10 @@ func (s *seen) result(subject *pod.Subject, name string, o Options) Result {
 		return r
 	}
 	r.Needs = t.need(o.Margin)
+	r.because = fmt.Sprintf("the 99th percentile with a margin of %g", o.Margin)
+	if r.Needs == t.beyond() {
+		r.because = fmt.Sprintf("more than the %d s that were too short, since nobody saw how long it takes", t.killed)
+	}
 	a := adviser{subject: subject, Container: c, times: t, budget: r.Needs}
 	a.probes()
 	if advice, ok := graceFor(subject, s.stops); ok {

@@ -30,6 +30,7 @@ type clock struct {
 	lag    int64     // seconds by which a probe can be late to find that the app serves
 	kills  pod.Probe // the startupProbe, or without one the livenessProbe
 	killed bool      // whether there is one that can kill
+	waits  int64     // seconds that the readinessProbe waits in any case
 }
 
 // clockOf is false where nothing tells: then the container is Ready as soon as it runs.
@@ -37,7 +38,7 @@ func clockOf(s *pod.Subject, c *pod.Container) (k clock, ok bool) {
 	startup, hasStartup := c.ProbeOf(pod.Startup)
 	readiness, hasReadiness := c.ProbeOf(pod.Readiness)
 	if hasReadiness {
-		k.lag = max(readiness.Period(), readiness.Timeout())
+		k.lag, k.waits = max(readiness.Period(), readiness.Timeout()), readiness.Delay()+readiness.Period()
 	}
 	if hasStartup { // its success has the readinessProbe run at once (K pkg/kubelet/prober/prober_manager.go)
 		k.lag = max(startup.Period(), startup.Timeout())
@@ -58,7 +59,7 @@ func (k clock) mostSeconds() int64 {
 	if !k.killed {
 		return flapped
 	}
-	return min(k.kills.Worst()+k.lag+rounding, flapped)
+	return min(max(k.kills.Worst(), k.waits)+k.lag+rounding, flapped)
 }
 
 // outcome is what becomes of a start that is looked at.

@@ -46,11 +46,12 @@ func (r *Result) lines() (lines []string) {
 		lines = append(lines, r.timesLine())
 	}
 	if r.Killed > 0 {
-		lines = append(lines, fmt.Sprintf("%s killed before Ready, or not Ready yet: longer than seen.", wereOf(r.Killed)))
+		lines = append(lines, fmt.Sprintf("Not seen to end: %s, killed before Ready or not Ready yet. They count as "+
+			"longer than seen.", count(r.Killed, "start")))
 	}
 	if n := r.LeftOut.ReadyAgain; n > 0 {
-		lines = append(lines, fmt.Sprintf("Left out: %s whose pod was Ready again, long after its start.",
-			count(n, "start")))
+		lines = append(lines, fmt.Sprintf("Left out: %s whose pod was Ready later than its probes let a boot take. "+
+			"It was Ready before, or waits for something else.", count(n, "start")))
 	}
 	if n := r.LeftOut.WithAnother; n > 0 {
 		lines = append(lines, fmt.Sprintf("Left out: %s whose pod was Ready with another container.", count(n, "start")))
@@ -64,7 +65,7 @@ func (r *Result) lines() (lines []string) {
 			r.Stops.Median, r.Stops.Longest, r.Stops.Forced))
 	}
 	if r.Needs > 0 {
-		lines = append(lines, fmt.Sprintf("A boot needs %d s.", r.Needs))
+		lines = append(lines, fmt.Sprintf("A boot needs %d s: %s.", r.Needs, r.because))
 	}
 	if r.Note != "" {
 		return append(lines, strings.ToUpper(r.Note[:1])+r.Note[1:]+".")
@@ -105,11 +106,4 @@ func count(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
-}
-
-func wereOf(n int) string {
-	if n == 1 {
-		return "1 was"
-	}
-	return fmt.Sprintf("%d were", n)
 }
