@@ -33,8 +33,8 @@ func newRecommend() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "recommend [TYPE/NAME]... [FILE]...",
 		Short: "Say from the starts that pods had how long their probes must wait",
-		Long: `Say from the starts that pods had how long a boot takes, and which numbers fit: the budget of a startupProbe, an
-initialDelaySeconds, a grace period. It reads pods and their events, of the workloads that are named, of a cluster, or
+		Long: `Say from the starts that pods had how long a boot takes, and which numbers fit: the budget of a
+startupProbe, an initialDelaySeconds, a grace period. It reads pods and their events, of the workloads that are named, of a cluster, or
 from files, and changes nothing.
 
 A start is the time from a container's start until it was Ready; sandbox and image are told apart. Starts that were
@@ -90,7 +90,7 @@ func (f *recommendFlags) check(args []string) (names []live.Named, manifests []s
 		}
 		name, err := live.ParseName(arg)
 		if err == nil && isFile(arg) && !strings.Contains(arg, "/") {
-			err = fmt.Errorf("%s is a file: write -f %s for one with pods, or -o patch %s for a manifest", arg, arg, arg)
+			err = fmt.Errorf("%s is a file: write -f %[1]s for one with pods, or -o patch %[1]s for a manifest", arg)
 		}
 		names, errs = append(names, name), append(errs, err)
 	}
@@ -159,7 +159,9 @@ func writePatch(cmd *cobra.Command, file string, report *recommend.Report, probl
 		problem(p)
 	}
 	if len(all.Edits) == 0 {
-		console.Say(cmd.ErrOrStderr(), slices.Values([]string{file + ": nothing to change"}))
+		if len(all.Problems) == 0 {
+			console.Say(cmd.ErrOrStderr(), slices.Values([]string{file + ": nothing to change"}))
+		}
 		return nil
 	}
 	return manifest.WriteDiff(cmd.OutOrStdout(), file, text, manifest.Splice(text, all.Edits))

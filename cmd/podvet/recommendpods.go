@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
@@ -46,8 +45,8 @@ func (s *starts) take(p *corev1.Pod, now time.Time) {
 func (s *starts) missing(problem func(manifest.Problem)) {
 	for _, name := range s.names {
 		if !s.found[name] {
-			problem(manifest.Problem{File: name.String(), Text: "has no pods here: see kubectl get pods, and write -n for " +
-				"another namespace"})
+			problem(manifest.Problem{File: name.String(),
+				Text: "has no pods here: see kubectl get pods, and write -n for another namespace"})
 		}
 	}
 	if s.pods == 0 && len(s.names) == 0 {
@@ -59,7 +58,7 @@ func (s *starts) missing(problem func(manifest.Problem)) {
 func (s *starts) readFiles(cmd *cobra.Command, files []string, namespace string, problem func(manifest.Problem)) {
 	var all live.Objects
 	for _, file := range files {
-		var r io.Reader = cmd.InOrStdin()
+		r := cmd.InOrStdin()
 		if file != input.Stdin {
 			open, err := os.Open(file)
 			if err != nil {

@@ -40,8 +40,8 @@ type adviser struct {
 	all    []Advice
 }
 
-func (a *adviser) add(kind pod.ProbeKind, field string, value int64, text string) {
-	a.all = append(a.all, Advice{Field: kind.String() + "." + field, Value: value, Text: text})
+func (a *adviser) add(kind pod.ProbeKind, field string, value int64, format string, args ...any) {
+	a.all = append(a.all, Advice{Field: kind.String() + "." + field, Value: value, Text: fmt.Sprintf(format, args...)})
 }
 
 // probe is one that the kubelet can run.
@@ -61,9 +61,14 @@ func (a *adviser) probes() {
 		a.liveness(live)
 	}
 	if ready, ok := a.probe(pod.Readiness); ok && a.deadWeight(ready) {
-		a.add(pod.Readiness, "initialDelaySeconds", 0, fmt.Sprintf("readinessProbe waits %d s, and at least half of the "+
-			"starts were Ready as soon as it asked. Remove its initialDelaySeconds.", ready.Delay()))
+		a.removeDelay(ready)
 	}
+}
+
+// removeDelay advises to do without a delay that is dead weight.
+func (a *adviser) removeDelay(p pod.Probe) {
+	a.add(p.Kind, "initialDelaySeconds", 0, "%s waits %d s, and at least half of the starts were Ready as soon as it "+
+		"asked. Remove its initialDelaySeconds.", p.Kind, p.Delay())
 }
 
 // deadWeight tells whether a probe waits where the app does not need it: at least half of the boots had ended by the
@@ -80,24 +85,24 @@ func (a *adviser) startup(p pod.Probe) {
 	}
 	fitting, given := *p.Probe, p.Guaranteed()
 	if a.deadWeight(p) {
-		a.add(pod.Startup, "initialDelaySeconds", 0, fmt.Sprintf("startupProbe waits %d s, and at least half of the "+
-			"starts were Ready as soon as it asked. Remove its initialDelaySeconds.", p.Delay()))
+		a.removeDelay(p)
 		fitting.InitialDelaySeconds = 0
 	}
+	const field = "failureThreshold"
 	need := a.budget + truncation(&fitting)
 	now := a.NewProbe(pod.Startup, &fitting)
 	switch failures := now.FailuresFor(need); {
 	case now.Guaranteed() < need && given < a.budget:
-		a.add(pod.Startup, "failureThreshold", failures, fmt.Sprintf("startupProbe can kill a boot longer than %d s, and "+
-			"boots need %d s. Raise failureThreshold to %d.", given, a.budget, failures))
+		a.add(pod.Startup, field, failures, "startupProbe can kill a boot longer than %d s, and boots need %d s. "+
+			"Raise failureThreshold to %d.", given, a.budget, failures)
 		a.all[len(a.all)-1].Policy = a.policy("startup-budget-too-short", "minSeconds", "acceleratedMinSeconds")
 	case now.Guaranteed() < need:
-		a.add(pod.Startup, "failureThreshold", failures, fmt.Sprintf("Without the delay startupProbe can kill a boot "+
-			"longer than %d s, and boots need %d s. Raise failureThreshold to %d.", now.Guaranteed(), a.budget, failures))
+		a.add(pod.Startup, field, failures, "Without the delay startupProbe can kill a boot longer than %d s, and boots "+
+			"need %d s. Raise failureThreshold to %d.", now.Guaranteed(), a.budget, failures)
 	case given > farTooLong*least && !a.Accelerated():
 		failures = now.FailuresFor(least + truncation(&fitting))
-		a.add(pod.Startup, "failureThreshold", failures, fmt.Sprintf("startupProbe lets an app that hangs while it boots "+
-			"hang for %d s, and boots need %d s. Lower failureThreshold to %d.", given, a.budget, failures))
+		a.add(pod.Startup, field, failures, "startupProbe lets an app that hangs while it boots hang for %d s, and boots "+
+			"need %d s. Lower failureThreshold to %d.", given, a.budget, failures)
 	}
 }
 
@@ -109,6 +114,8 @@ func (a *adviser) liveness(p pod.Probe) {
 	need := a.budget + truncation(p.Probe)
 	atOnce := *p.Probe
 	atOnce.InitialDelaySeconds = 0
+	without := a.NewProbe(pod.Liveness, &atOnce).Guaranteed()
+	const field = "initialDelaySeconds"
 	switch startup, ok := catalogue.StartupProbe(a.Container, p, max(a.budget, p.Worst())); {
 	case p.Guaranteed() < need && ok:
 		a.all = append(a.all, Advice{Field: pod.Startup.String(), Value: startup.Probe,
@@ -118,12 +125,12 @@ func (a *adviser) liveness(p pod.Probe) {
 			Policy: a.policy("no-startup-probe", "minBootSeconds", "acceleratedMinBootSeconds",
 				"budgetSeconds", "acceleratedBudgetSeconds")})
 	case p.Guaranteed() < need:
-		delay := a.budget + 1 - a.NewProbe(pod.Liveness, &atOnce).Guaranteed()
-		a.add(pod.Liveness, "initialDelaySeconds", delay, fmt.Sprintf("livenessProbe can kill a boot longer than %d s, "+
-			"and boots need %d s. Raise initialDelaySeconds to %d.", p.Guaranteed(), a.budget, delay))
-	case p.Delay() > 0 && a.NewProbe(pod.Liveness, &atOnce).Guaranteed() >= a.budget:
-		a.add(pod.Liveness, "initialDelaySeconds", 0, fmt.Sprintf("livenessProbe waits %d s, and without that it still "+
-			"gives a boot the %d s that it needs. Remove its initialDelaySeconds.", p.Delay(), a.budget))
+		delay := a.budget + 1 - without
+		a.add(pod.Liveness, field, delay, "livenessProbe can kill a boot longer than %d s, and boots need %d s. "+
+			"Raise initialDelaySeconds to %d.", p.Guaranteed(), a.budget, delay)
+	case p.Delay() > 0 && without >= a.budget:
+		a.add(pod.Liveness, field, 0, "livenessProbe waits %d s, and without that it still gives a boot the %d s that "+
+			"it needs. Remove its initialDelaySeconds.", p.Delay(), a.budget)
 	}
 }
 
@@ -140,7 +147,7 @@ func (a *adviser) policy(rule string, names ...string) *PolicyAdvice {
 	return &PolicyAdvice{rule, params}
 }
 
-// stops advises on the grace period.
+// graceFor advises on the grace period.
 func graceFor(s *pod.Subject, stops []stop) (Advice, bool) {
 	forced := 0
 	for _, one := range stops {
@@ -151,7 +158,8 @@ func graceFor(s *pod.Subject, stops []stop) (Advice, bool) {
 	if forced == 0 {
 		return Advice{}, false
 	}
-	return Advice{Field: graceField, Value: 2 * s.Grace(), Text: fmt.Sprintf("%d of %d stops took the whole grace period "+
-		"of %d s and ended in SIGKILL. Raise %s to %d, or end sooner.", forced, len(stops), s.Grace(), graceField,
-		2*s.Grace())}, true
+	more := 2 * s.Grace()
+	return Advice{Field: graceField, Value: more, Text: fmt.Sprintf("%d of %d stops took the whole grace period of "+
+			"%d s and ended in SIGKILL. Raise %s to %d, or end sooner.", forced, len(stops), s.Grace(), graceField, more)},
+		true
 }

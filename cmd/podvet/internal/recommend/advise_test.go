@@ -1,6 +1,7 @@
 package recommend
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -98,11 +99,13 @@ func TestPolicyAdvice(t *testing.T) {
 		probes + "startupProbe: {tcpSocket: {port: 80}, failureThreshold: 4}",
 	} {
 		a := booted(t, container, 12).Report(Options{Margin: DefaultMargin}).Containers[0].Advice[0]
-		text := fmt.Sprintf("apiVersion: podvet.dev/v1alpha1\nkind: Policy\nrules: {%s: {fix: true, params: {", a.Policy.Rule)
-		for name, value := range a.Policy.Params {
-			text += fmt.Sprintf("%s: %d, ", name, value)
+		params, err := json.Marshal(a.Policy.Params)
+		if err != nil {
+			t.Fatal(err)
 		}
-		p, err := policy.Load(catalogue.All, "", []byte(text+"}}}\n"), noon)
+		text := fmt.Appendf(nil, "apiVersion: podvet.dev/v1alpha1\nkind: Policy\nrules: {%s: {fix: true, params: %s}}\n",
+			a.Policy.Rule, params)
+		p, err := policy.Load(catalogue.All, "", text, noon)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -78,16 +78,17 @@ func fit(spans []Span) []cell {
 		from, to int // cells
 		count    float64
 	}
-	var reaches []reach
+	reaches := make([]reach, 0, len(counted))
 	for s, count := range counted {
-		from, _ := slices.BinarySearchFunc(cells, s.Over, func(c cell, over int64) int { return cmp.Compare(c.Over, over) })
+		from, _ := slices.BinarySearchFunc(cells, s, func(c cell, s Span) int { return cmp.Compare(c.Over, s.Over) })
 		to := from
 		for to < len(cells) && cells[to].AtMost <= s.AtMost {
 			to++
 		}
 		reaches = append(reaches, reach{from, to, count})
 	}
-	slices.SortFunc(reaches, func(a, b reach) int { return cmp.Or(a.from-b.from, a.to-b.to) }) // sums do not depend on a map
+	// Sums must not depend on the order of a map.
+	slices.SortFunc(reaches, func(a, b reach) int { return cmp.Or(a.from-b.from, a.to-b.to) })
 	const rounds, enough = 1000, 1e-6
 	for range rounds {
 		next := make([]float64, len(cells))
@@ -122,8 +123,9 @@ func counts(spans []Span) map[Span]float64 {
 
 // innermost are the places where boots can be: from where one span begins to where the next thing is that one ends.
 func innermost(spans []Span) (cells []cell) {
-	var begins, ends []int64
-	for s := range counts(spans) {
+	counted := counts(spans)
+	begins, ends := make([]int64, 0, len(counted)), make([]int64, 0, len(counted))
+	for s := range counted {
 		begins, ends = append(begins, s.Over), append(ends, s.AtMost)
 	}
 	slices.Sort(begins)

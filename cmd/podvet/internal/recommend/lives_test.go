@@ -58,7 +58,8 @@ func lived(p *corev1.Pod, boot, age time.Duration, seed uint64) *corev1.Pod {
 			status.Ready, ready.Status, ready.LastTransitionTime = false, corev1.ConditionFalse, at(e.At)
 		}
 	}
-	p.Status = corev1.PodStatus{Conditions: []corev1.PodCondition{ready}, ContainerStatuses: []corev1.ContainerStatus{status}}
+	p.Status.Conditions = []corev1.PodCondition{ready}
+	p.Status.ContainerStatuses = []corev1.ContainerStatus{status}
 	return p
 }
 

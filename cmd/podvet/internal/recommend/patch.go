@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -146,9 +147,8 @@ func (r *Report) command(o Owner, list []*Result) (string, error) {
 		}
 	}
 	var patch any = spec
-	names := strings.Split(path, ".")
-	for i := len(names) - 1; i >= 0; i-- {
-		patch = map[string]any{names[i]: patch}
+	for _, name := range slices.Backward(strings.Split(path, ".")) {
+		patch = map[string]any{name: patch}
 	}
 	text, err := json.Marshal(patch)
 	if err != nil {

@@ -130,9 +130,9 @@ func (s *seen) result(subject *pod.Subject, name string, o Options) Result {
 		return r
 	}
 	r.Needs = t.need(o.Margin)
-	r.because = fmt.Sprintf("the 99th percentile with a margin of %g", o.Margin)
+	r.because = fmt.Sprintf("the 99th percentile times %g", o.Margin)
 	if r.Needs == t.beyond() {
-		r.because = fmt.Sprintf("more than the %d s that were too short, since nobody saw how long it takes", t.killed)
+		r.because = fmt.Sprintf("since %d s were too short for some", t.killed)
 	}
 	a := adviser{subject: subject, Container: c, times: t, budget: r.Needs}
 	a.probes()

@@ -112,7 +112,8 @@ func (o one) waiting(k clock, unreadySince, start time.Time) (Span, outcome) {
 
 // waitedForOthers tells whether another container of the pod started so late that Ready may have come with it.
 func (o one) waitedForOthers(start, ready time.Time) bool {
-	for _, statuses := range [][]corev1.ContainerStatus{o.pod.Status.ContainerStatuses, o.pod.Status.InitContainerStatuses} {
+	status := &o.pod.Status
+	for _, statuses := range [][]corev1.ContainerStatus{status.ContainerStatuses, status.InitContainerStatuses} {
 		for i := range statuses {
 			other := &statuses[i]
 			running := other.State.Running
@@ -141,7 +142,7 @@ func (o one) killedBoots(k clock) (spans []Span) {
 	bySignal := last.Reason != "OOMKilled" &&
 		(last.ExitCode == sigkilled || last.ExitCode == sigtermed || last.ExitCode == 0)
 	atItsTime := k.kills.Guaranteed()-1 <= lived && lived <= k.kills.Worst()+rounding+quickStop
-	if !byStartup && !(bySignal && atItsTime) {
+	if !byStartup && (!bySignal || !atItsTime) {
 		return nil
 	}
 	over := max(min(lived, k.kills.Worst()), k.kills.Guaranteed()-1)

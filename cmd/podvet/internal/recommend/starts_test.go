@@ -11,8 +11,10 @@ import (
 )
 
 const (
-	app   = `{name: app, image: x, livenessProbe: {tcpSocket: {port: 1}}, readinessProbe: {tcpSocket: {port: 1}, periodSeconds: 5}}`
-	slow  = `{name: app, image: x, livenessProbe: {tcpSocket: {port: 1}}, readinessProbe: {tcpSocket: {port: 1}, initialDelaySeconds: 90}}`
+	app = `{name: app, image: x, livenessProbe: {tcpSocket: {port: 1}},
+		readinessProbe: {tcpSocket: {port: 1}, periodSeconds: 5}}`
+	slow = `{name: app, image: x, livenessProbe: {tcpSocket: {port: 1}},
+		readinessProbe: {tcpSocket: {port: 1}, initialDelaySeconds: 90}}`
 	alone = `{name: app, image: x, readinessProbe: {tcpSocket: {port: 1}}}`
 	blind = `{name: app, image: x, livenessProbe: {tcpSocket: {port: 1}}}`
 	other = `{name: other, image: y}`
@@ -24,7 +26,8 @@ func seenPod(t *testing.T, containers, ready, statuses string) *corev1.Pod {
 	p := podOf(t, "containers: ["+containers+"]")
 	p.Name, p.Namespace = "web-1", "shop"
 	text := "conditions: [{type: PodScheduled, status: 'True', lastTransitionTime: @0}, " +
-		"{type: PodReadyToStartContainers, status: 'True', lastTransitionTime: @2}, {type: ContainersReady, " + ready + "}]\n" +
+		"{type: PodReadyToStartContainers, status: 'True', lastTransitionTime: @2}, " +
+		"{type: ContainersReady, " + ready + "}]\n" +
 		"containerStatuses: [" + statuses + "]"
 	var out strings.Builder
 	for i, part := range strings.Split(text, "@") {

@@ -46,26 +46,26 @@ func (r *Result) lines() (lines []string) {
 		lines = append(lines, r.timesLine())
 	}
 	if r.Killed > 0 {
-		lines = append(lines, fmt.Sprintf("Not seen to end: %s, killed before Ready or not Ready yet. They count as "+
-			"longer than seen.", count(r.Killed, "start")))
+		lines = append(lines, fmt.Sprintf("Not seen to end, so longer than seen: %s.", count(r.Killed, "start")))
 	}
 	if n := r.LeftOut.ReadyAgain; n > 0 {
-		lines = append(lines, fmt.Sprintf("Left out: %s whose pod was Ready later than its probes let a boot take. "+
-			"It was Ready before, or waits for something else.", count(n, "start")))
+		lines = append(lines, fmt.Sprintf("Left out: %s after which the pod was Ready later than its probes let a "+
+			"boot take. It was Ready before, or waits for something else.", count(n, "start")))
 	}
 	if n := r.LeftOut.WithAnother; n > 0 {
 		lines = append(lines, fmt.Sprintf("Left out: %s whose pod was Ready with another container.", count(n, "start")))
 	}
 	if r.Sandbox != nil {
-		lines = append(lines, fmt.Sprintf("Before the start: sandbox %d s, image and init containers %d s; "+
-			"at most %d s and %d s.", r.Sandbox.Median, r.Image.Median, r.Sandbox.Longest, r.Image.Longest))
+		lines = append(lines, fmt.Sprintf("Before the start: median %d s for the sandbox, %d s for image and "+
+			"init containers, longest %d s and %d s.", r.Sandbox.Median, r.Image.Median, r.Sandbox.Longest,
+			r.Image.Longest))
 	}
 	if r.Stops != nil {
 		lines = append(lines, fmt.Sprintf("%s: median %d s, longest %d s, %d by SIGKILL.", count(r.Stops.Count, "stop"),
 			r.Stops.Median, r.Stops.Longest, r.Stops.Forced))
 	}
 	if r.Needs > 0 {
-		lines = append(lines, fmt.Sprintf("A boot needs %d s: %s.", r.Needs, r.because))
+		lines = append(lines, fmt.Sprintf("A boot needs %d s, %s.", r.Needs, r.because))
 	}
 	if r.Note != "" {
 		return append(lines, strings.ToUpper(r.Note[:1])+r.Note[1:]+".")
@@ -74,24 +74,25 @@ func (r *Result) lines() (lines []string) {
 		lines = append(lines, "-> "+a.Text)
 		if a.Policy != nil {
 			params, _ := json.Marshal(a.Policy.Params) // numbers by names
-			lines = append(lines, fmt.Sprintf("   as policy: rules: {%s: {params: %s}}", a.Policy.Rule, params))
+			lines = append(lines, fmt.Sprintf("As a policy, rules: {%s: {params: %s}}", a.Policy.Rule, params))
 		}
 	}
 	return lines
 }
 
 func (r *Result) timesLine() string {
-	line := "From the start to Ready: " + timeOr(r.Median, "median") + ", " + timeOr(r.P99, "99th percentile")
+	line := "Boots: " + timeOr(r.Median, "median") + ", " + timeOr(r.P99, "99th percentile")
 	if r.Longest > 0 {
 		line += fmt.Sprintf(", longest %d s", r.Longest)
 	}
+	line += "."
 	if r.Late > 0 {
-		line += fmt.Sprintf(" (probes see it up to %d s late, which is taken into account)", r.Late)
+		line += fmt.Sprintf(" Ready can come %d s later, when the probe asks.", r.Late)
 	}
 	if r.AtMost {
-		line += ". Other containers of the pod have probes too, so these are at most its own"
+		line += " Other containers of the pod have probes too, so these are at most its own."
 	}
-	return line + "."
+	return line
 }
 
 func timeOr(seconds int64, name string) string {
