@@ -22,10 +22,15 @@ func (f *installationFlags) register(flags *pflag.FlagSet, namespace, short stri
 
 // registerCluster adds those that every command about an installation has.
 func (f *installationFlags) registerCluster(flags *pflag.FlagSet) {
-	flags.StringVar(&f.File, "kubeconfig", "", "`FILE` that names the cluster "+
-		"(default: KUBECONFIG, ~/.kube/config, or the cluster that podvet runs in)")
-	flags.StringVar(&f.Context, "context", "", "`NAME` of the kubeconfig's context")
+	registerKubeconfig(&f.Kubeconfig, flags)
 	flags.StringVar(&f.configuration, "webhook-configuration", "podvet",
 		"`NAME` of the mutating and the validating webhook configuration")
+}
+
+// registerKubeconfig adds those that name a cluster.
+func registerKubeconfig(k *doctor.Kubeconfig, flags *pflag.FlagSet) {
+	flags.StringVar(&k.File, "kubeconfig", "", "`FILE` that names the cluster "+
+		"(default: KUBECONFIG, ~/.kube/config, or the cluster that podvet runs in)")
+	flags.StringVar(&k.Context, "context", "", "`NAME` of the kubeconfig's context")
 	_ = cobra.MarkFlagFilename(flags, "kubeconfig")
 }

@@ -92,7 +92,7 @@ func newRoot(name string) *cobra.Command {
 		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl podvet"}
 	}
 	root.SetFlagErrorFunc(usage.FlagError)
-	root.AddCommand(newCheck(), newFix(), newTimeline(), untilSignal(newServe()), newExplain(), newRules(),
+	root.AddCommand(newCheck(), newFix(), newTimeline(), newWhy(), untilSignal(newServe()), newExplain(), newRules(),
 		newPolicy(), newDoctor(), newRecommend(), newCerts(), newVersion())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

@@ -1,20 +1,25 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
-	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podvet/podvet/cmd/podvet/internal/console"
 	"github.com/podvet/podvet/cmd/podvet/internal/doctor"
+	"github.com/podvet/podvet/cmd/podvet/internal/input"
 	"github.com/podvet/podvet/cmd/podvet/internal/live"
 	"github.com/podvet/podvet/cmd/podvet/internal/manifest"
 	"github.com/podvet/podvet/cmd/podvet/internal/recommend"
-	"github.com/podvet/podvet/cmd/podvet/internal/stream"
+	"github.com/podvet/podvet/webhook/budget"
 )
 
 // recommendFlags are what podvet recommend is told.
@@ -34,8 +39,8 @@ func newRecommend() *cobra.Command {
 		Use:   "recommend [TYPE/NAME]... [FILE]...",
 		Short: "Say from the starts that pods had how long their probes must wait",
 		Long: `Say from the starts that pods had how long a boot takes, and which numbers fit: the budget of a
-startupProbe, an initialDelaySeconds, a grace period. It reads pods and their events, of the workloads that are named, of a cluster, or
-from files, and changes nothing.
+startupProbe, an initialDelaySeconds, a grace period. It reads pods and their events, of the workloads that are named,
+of a cluster, or from files, and changes nothing.
 
 A start is the time from a container's start until it was Ready; sandbox and image are told apart. Starts that were
 killed took longer than seen, and starts of pods that were Ready again later are left out. Of fewer than ten starts
@@ -61,18 +66,15 @@ Exit status: 0, or 2 if not all of the work could be done.`,
 	set := cmd.Flags()
 	set.SortFlags = false
 	set.BoolVar(&f.cluster, "cluster", false, "look at all pods of a cluster, or of the namespace of -n")
-	set.StringVarP(&f.namespace, "namespace", "n", "", "`NAMESPACE` (default: with --cluster all, else default)")
+	set.StringVarP(&f.namespace, "namespace", "n", "", "`NAMESPACE` (default: with --cluster all, else the context's)")
 	set.StringArrayVarP(&f.files, "filename", "f", nil,
 		"`FILE` with what kubectl get pods,events -o json prints, - for standard input (repeatable)")
-	set.StringVar(&f.File, "kubeconfig", "", "`FILE` that names the cluster "+
-		"(default: KUBECONFIG, ~/.kube/config, or the cluster that podvet runs in)")
-	set.StringVar(&f.Context, "context", "", "`NAME` of the kubeconfig's context")
+	registerKubeconfig(&f.Kubeconfig, set)
 	set.Float64Var(&f.Margin, "margin", recommend.DefaultMargin,
 		"a boot needs the 99th percentile times this `NUMBER`, and at least the longest")
 	set.BoolVar(&f.Few, "few", false, "recommend from fewer than ten starts, too")
 	set.StringVarP(&f.output, "output", "o", "text", "`FORMAT`: "+strings.Join(recommendFormats, ", "))
 	_ = cobra.MarkFlagFilename(set, "filename", "json", "yaml", "yml")
-	_ = cobra.MarkFlagFilename(set, "kubeconfig")
 	completeWith(cmd, "output", recommendFormats)
 	return cmd
 }
@@ -105,64 +107,55 @@ func (f *recommendFlags) check(args []string) (names []live.Named, manifests []s
 
 // isFile tells whether an argument is a manifest, which need not be there.
 func isFile(arg string) bool {
-	for _, end := range []string{".yaml", ".yml", ".json"} {
-		if strings.HasSuffix(arg, end) {
-			return true
-		}
-	}
-	return false
+	return slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(arg))
 }
 
 func (f *recommendFlags) run(cmd *cobra.Command, names []live.Named, manifests []string) error {
-	pods := starts{Collector: recommend.NewCollector(), names: names, found: map[live.Named]bool{}}
 	var problems []manifest.Problem
 	problem := func(p manifest.Problem) { problems = append(problems, p) }
+	c := recommend.NewCollector()
+	wanted := live.Wanted{Names: names, Namespace: f.namespace, Event: c.Event,
+		Pod: func(p *corev1.Pod, kind, owner string, now time.Time) {
+			c.Pod(p, recommend.Owner{Namespace: p.Namespace, Kind: kind, Name: owner}, now)
+		}}
 	if len(f.files) > 0 {
-		pods.readFiles(cmd, f.files, f.namespace, problem)
-	} else if err := f.readCluster(cmd, &pods, problem); err != nil {
+		wanted.FromFiles(f.files, cmd.InOrStdin(), problem)
+	} else if err := f.readCluster(cmd, &wanted, problem); err != nil {
 		return err
 	}
-	pods.missing(problem)
-	report := pods.Report(f.Options)
-	out := cmd.OutOrStdout()
+	report, out := c.Report(f.Options), cmd.OutOrStdout()
 	var err error
 	switch {
 	case f.output == "json":
 		err = report.JSON(out)
 	case len(manifests) > 0:
 		for _, file := range manifests {
-			err = errors.Join(err, writePatch(cmd, file, report, problem))
+			changed, failed := input.WriteChange(out, file, report.Change, problem)
+			if err = errors.Join(err, failed); !changed && len(problems) == 0 {
+				console.Say(cmd.ErrOrStderr(), slices.Values([]string{file + ": nothing to change"}))
+			}
 		}
 	case f.output == "patch":
 		err = report.Commands(out)
 	default:
 		_, err = fmt.Fprint(out, report.Text(console.Width(out)))
 	}
+	return cmp.Or(err, allProblems(problems))
+}
+
+func (f *recommendFlags) readCluster(cmd *cobra.Command, w *live.Wanted, problem func(manifest.Problem)) error {
+	budget.Memory() // in a pod there is a limit
+	reach, stop := context.WithTimeout(cmd.Context(), reachTimeout)
+	defer stop()
+	connected, err := f.Connect(reach, "podvet-recommend/"+version())
 	if err != nil {
 		return err
 	}
-	return allProblems(problems)
-}
-
-// writePatch prints how a manifest changes.
-func writePatch(cmd *cobra.Command, file string, report *recommend.Report, problem func(manifest.Problem)) error {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		problem(stream.Unreadable(file, 0, err))
-		return nil
+	if w.Namespace == "" && !f.cluster {
+		w.Namespace = f.Kubeconfig.Namespace()
 	}
-	var all manifest.Repairs
-	stream.Split(file, strings.NewReader(string(text)), func(c stream.Chunk) {
-		all.Add(manifest.Repair(c, report.Change))
-	}, problem)
-	for _, p := range all.Problems {
-		problem(p)
-	}
-	if len(all.Edits) == 0 {
-		if len(all.Problems) == 0 {
-			console.Say(cmd.ErrOrStderr(), slices.Values([]string{file + ": nothing to change"}))
-		}
-		return nil
-	}
-	return manifest.WriteDiff(cmd.OutOrStdout(), file, text, manifest.Splice(text, all.Edits))
+	tell, done := console.Progress(cmd.ErrOrStderr())
+	defer done()
+	w.FromCluster(cmd.Context(), live.Cluster{Client: connected.Client}, tell("read"), problem)
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/podvet/podvet/cmd/podvet/internal/console"
@@ -30,16 +31,31 @@ const podToken = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 // Connect makes sure that the cluster answers, see Connect. The API server's logs know the caller by the agent.
 func (k Kubeconfig) Connect(ctx context.Context, agent string) (Cluster, error) {
 	console.QuietLibraries(slog.DiscardHandler) // what they tell of is said here in other words
-	files := clientcmd.NewDefaultClientConfigLoadingRules()
-	files.ExplicitPath = k.File
-	overrides := &clientcmd.ConfigOverrides{CurrentContext: k.Context}
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(files, overrides).ClientConfig()
+	loader, files := k.loader()
+	config, err := loader.ClientConfig()
 	if err != nil {
 		return Cluster{}, k.noCluster(err, files)
 	}
 	config.UserAgent = agent
 	// Whoever has a pod's own account is on the network of the pods. Who has a kubeconfig may be anywhere, a pod too.
 	return Connect(ctx, config, k.Direct || config.BearerTokenFile == podToken)
+}
+
+// loader reads the kubeconfig as kubectl does.
+func (k Kubeconfig) loader() (clientcmd.ClientConfig, *clientcmd.ClientConfigLoadingRules) {
+	files := clientcmd.NewDefaultClientConfigLoadingRules()
+	files.ExplicitPath = k.File
+	overrides := &clientcmd.ConfigOverrides{CurrentContext: k.Context}
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(files, overrides), files
+}
+
+// Namespace is the one that the context names, else default, as for kubectl.
+func (k Kubeconfig) Namespace() string {
+	loader, _ := k.loader()
+	if namespace, _, err := loader.Namespace(); err == nil {
+		return namespace
+	}
+	return metav1.NamespaceDefault
 }
 
 // noCluster says why no cluster is named.

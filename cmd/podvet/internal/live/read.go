@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,6 +13,21 @@ import (
 	"github.com/podvet/podvet/cmd/podvet/internal/stream"
 	"github.com/podvet/podvet/rules/pod"
 )
+
+// ReadFile adds what a file holds, see Read; - is standard input.
+func ReadFile(name string, stdin io.Reader, into *Objects, problem func(stream.Problem)) {
+	if name == "-" {
+		Read("standard input", stdin, into, problem)
+		return
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		problem(stream.Unreadable(name, 0, err))
+		return
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	Read(name, file, into, problem)
+}
 
 // Read adds what a text holds, JSON or YAML: pods, events, workloads and lists of them. Objects of other kinds are left
 // out. Each problem names its place.

@@ -97,12 +97,12 @@ func (a *adviser) startup(p pod.Probe) {
 			"Raise failureThreshold to %d.", given, a.budget, failures)
 		a.all[len(a.all)-1].Policy = a.policy("startup-budget-too-short", "minSeconds", "acceleratedMinSeconds")
 	case now.Guaranteed() < need:
-		a.add(pod.Startup, field, failures, "Without the delay startupProbe can kill a boot longer than %d s, and boots "+
-			"need %d s. Raise failureThreshold to %d.", now.Guaranteed(), a.budget, failures)
+		a.add(pod.Startup, field, failures, "Without the delay startupProbe can kill a boot longer than %d s, and "+
+			"boots need %d s. Raise failureThreshold to %d.", now.Guaranteed(), a.budget, failures)
 	case given > farTooLong*least && !a.Accelerated():
 		failures = now.FailuresFor(least + truncation(&fitting))
-		a.add(pod.Startup, field, failures, "startupProbe lets an app that hangs while it boots hang for %d s, and boots "+
-			"need %d s. Lower failureThreshold to %d.", given, a.budget, failures)
+		a.add(pod.Startup, field, failures, "startupProbe lets an app that hangs while it boots hang for %d s, and "+
+			"boots need %d s. Lower failureThreshold to %d.", given, a.budget, failures)
 	}
 }
 
@@ -159,7 +159,7 @@ func graceFor(s *pod.Subject, stops []stop) (Advice, bool) {
 		return Advice{}, false
 	}
 	more := 2 * s.Grace()
-	return Advice{Field: graceField, Value: more, Text: fmt.Sprintf("%d of %d stops took the whole grace period of "+
-			"%d s and ended in SIGKILL. Raise %s to %d, or end sooner.", forced, len(stops), s.Grace(), graceField, more)},
-		true
+	text := fmt.Sprintf("%d of %d stops took the whole grace period of %d s and ended in SIGKILL. Raise %s to %d, or "+
+		"end sooner.", forced, len(stops), s.Grace(), graceField, more)
+	return Advice{Field: graceField, Value: more, Text: text}, true
 }

@@ -83,7 +83,8 @@ func TestAdvice(t *testing.T) {
 // TestFew: below ten starts there is no advice, unless it is asked for.
 func TestFew(t *testing.T) {
 	c := booted(t, "livenessProbe: {tcpSocket: {port: 80}}, readinessProbe: {tcpSocket: {port: 80}}", 9)
-	if r := c.Report(Options{Margin: DefaultMargin}).Containers[0]; len(r.Advice) > 0 || r.Needs > 0 || r.Note != noteFew {
+	r := c.Report(Options{Margin: DefaultMargin}).Containers[0]
+	if len(r.Advice) > 0 || r.Needs > 0 || r.Note != noteFew {
 		t.Errorf("%+v", r)
 	}
 	if r := c.Report(Options{Margin: DefaultMargin, Few: true}).Containers[0]; len(r.Advice) != 1 {
@@ -103,8 +104,8 @@ func TestPolicyAdvice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := fmt.Appendf(nil, "apiVersion: podvet.dev/v1alpha1\nkind: Policy\nrules: {%s: {fix: true, params: %s}}\n",
-			a.Policy.Rule, params)
+		const head = "apiVersion: podvet.dev/v1alpha1\nkind: Policy\nrules:\n"
+		text := fmt.Appendf(nil, head+"  %s: {fix: true, params: %s}\n", a.Policy.Rule, params)
 		p, err := policy.Load(catalogue.All, "", text, noon)
 		if err != nil {
 			t.Fatal(err)

@@ -3,6 +3,7 @@ package recommend
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,6 +40,17 @@ type seen struct {
 	again, together int // starts that are left out
 	sandbox, image  []int64
 	stops           []stop
+}
+
+// Event notes what an event tells of a start or a stop. Events come before the pods that they are about.
+func (c *Collector) Event(e *corev1.Event) {
+	_, name, found := strings.Cut(e.InvolvedObject.FieldPath, "{")
+	if found && (e.Reason == unhealthy || e.Reason == killing) {
+		at := inPod{e.InvolvedObject.Namespace, e.InvolvedObject.Name, strings.TrimSuffix(name, "}")}
+		note := c.told[at]
+		note.note(e)
+		c.told[at] = note
+	}
 }
 
 // Pod notes the starts of a pod's containers. Those that go on have lasted until now.

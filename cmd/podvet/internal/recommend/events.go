@@ -25,25 +25,18 @@ const (
 	startupFailed   = "failed startup probe"
 )
 
-// Event notes what an event tells of a start or a stop. Events come before the pods that they are about.
-func (c *Collector) Event(e *corev1.Event) {
-	_, name, found := strings.Cut(e.InvolvedObject.FieldPath, "{")
-	if e.Reason != unhealthy && e.Reason != killing || !found {
-		return
-	}
-	at := inPod{e.InvolvedObject.Namespace, e.InvolvedObject.Name, strings.TrimSuffix(name, "}")}
-	note := c.told[at]
+// note adds what an event tells.
+func (t *told) note(e *corev1.Event) {
 	last, count := lastSeen(e)
 	switch {
 	case e.Reason == killing:
-		note.stopping = later(note.stopping, last)
+		t.stopping = later(t.stopping, last)
 		if strings.Contains(e.Message, startupFailed) {
-			note.killed += count
+			t.killed += count
 		}
 	case strings.HasPrefix(e.Message, readinessFailed):
-		note.unready = later(note.unready, last)
+		t.unready = later(t.unready, last)
 	}
-	c.told[at] = note
 }
 
 func lastSeen(e *corev1.Event) (last time.Time, count int) {
@@ -59,26 +52,4 @@ func later(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-// Latest is when pods were last heard of: whoever wrote them into a file did so then, or later.
-func Latest(pods []*corev1.Pod) (at time.Time) {
-	for _, p := range pods {
-		for i := range p.Status.Conditions {
-			at = later(at, p.Status.Conditions[i].LastTransitionTime.Time)
-		}
-		for _, statuses := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses} {
-			for i := range statuses {
-				for _, state := range []corev1.ContainerState{statuses[i].State, statuses[i].LastTerminationState} {
-					if state.Running != nil {
-						at = later(at, state.Running.StartedAt.Time)
-					}
-					if state.Terminated != nil {
-						at = later(at, state.Terminated.FinishedAt.Time)
-					}
-				}
-			}
-		}
-	}
-	return at
 }

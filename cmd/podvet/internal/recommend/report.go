@@ -108,8 +108,8 @@ func (r *Report) JSON(w io.Writer) error {
 // result is what was seen of a container, and what fits the container of a subject, which may be another than was seen:
 // the one that a manifest has.
 func (s *seen) result(subject *pod.Subject, name string, o Options) Result {
-	r := Result{Container: name, Starts: len(s.spans), LeftOut: LeftOut{s.again, s.together}, Sandbox: spreadOf(s.sandbox),
-		Image: spreadOf(s.image), Stops: stopsOf(s.stops), Advice: []Advice{}}
+	r := Result{Container: name, Starts: len(s.spans), LeftOut: LeftOut{s.again, s.together}, Advice: []Advice{},
+		Sandbox: spreadOf(s.sandbox), Image: spreadOf(s.image), Stops: stopsOf(s.stops)}
 	c := containerOf(subject, name)
 	if c == nil {
 		return r

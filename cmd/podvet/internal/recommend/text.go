@@ -19,7 +19,9 @@ func (r *Report) Text(width int) string {
 		}
 		out.WriteString("\n")
 	}
-	out.WriteString(r.summary() + "\n")
+	if len(r.Containers) > 0 {
+		out.WriteString(r.summary() + "\n")
+	}
 	return out.String()
 }
 
@@ -53,7 +55,8 @@ func (r *Result) lines() (lines []string) {
 			"boot take. It was Ready before, or waits for something else.", count(n, "start")))
 	}
 	if n := r.LeftOut.WithAnother; n > 0 {
-		lines = append(lines, fmt.Sprintf("Left out: %s whose pod was Ready with another container.", count(n, "start")))
+		lines = append(lines, fmt.Sprintf("Left out: %s whose pod was Ready with another container.",
+			count(n, "start")))
 	}
 	if r.Sandbox != nil {
 		lines = append(lines, fmt.Sprintf("Before the start: median %d s for the sandbox, %d s for image and "+

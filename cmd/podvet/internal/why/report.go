@@ -1,0 +1,216 @@
+package why
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podvet/podvet/cmd/podvet/internal/console"
+	"github.com/podvet/podvet/rules/pod"
+)
+
+// Report is what podvet why says of pods and workloads.
+type Report struct {
+	APIVersion string     `json:"apiVersion"`
+	Kind       string     `json:"kind"`
+	Workloads  []Subject  `json:"workloads"`
+	Pods       []Subject  `json:"pods"` // the worst first
+	Time       *time.Time `json:"time"` // as of which
+}
+
+// Subject is a pod or a workload with what podvet says of it.
+type Subject struct {
+	Kind      string      `json:"kind"`
+	Namespace string      `json:"namespace"`
+	Name      string      `json:"name"`
+	Owner     string      `json:"owner,omitempty"` // as a person names it: Deployment/web
+	State     string      `json:"state"`           // as a person says it: running, not ready, 4 restarts
+	Diagnoses []Diagnosis `json:"diagnoses"`
+}
+
+// Of looks at pods and workloads. owner names the owner of a pod.
+func Of(workloads []pod.Object, pods []*corev1.Pod, events []*corev1.Event, owner func(*corev1.Pod) string,
+	now time.Time,
+) *Report {
+	r := &Report{APIVersion: "podvet.dev/v1alpha1", Kind: "Diagnoses", Workloads: []Subject{}, Pods: []Subject{},
+		Time: &now}
+	about := func(name string, uid string) []*corev1.Event {
+		var own []*corev1.Event
+		for _, e := range events {
+			if e.InvolvedObject.Name == name && (e.InvolvedObject.UID == "" || string(e.InvolvedObject.UID) == uid) {
+				own = append(own, e)
+			}
+		}
+		return own
+	}
+	for _, w := range workloads {
+		r.Workloads = append(r.Workloads, Subject{Kind: kindOf(w), Namespace: w.GetNamespace(), Name: w.GetName(),
+			State: counts(w), Diagnoses: Workload(w, about(w.GetName(), string(w.GetUID())))})
+	}
+	for _, p := range pods {
+		s := Subject{Kind: "Pod", Namespace: p.Namespace, Name: p.Name, Owner: owner(p), State: stateOf(p),
+			Diagnoses: Pod(Seen{Pod: p, Events: about(p.Name, string(p.UID)), Now: now})}
+		r.Pods = append(r.Pods, s)
+	}
+	slices.SortStableFunc(r.Pods, func(a, b Subject) int { return cmp.Compare(a.gravity(), b.gravity()) })
+	return r
+}
+
+// gravity is lower for what is graver.
+func (s Subject) gravity() int {
+	switch {
+	case len(s.Diagnoses) == 0:
+		return 2 * len(IDs)
+	case Wrong(s.Diagnoses) == 0:
+		return len(IDs) + slices.Index(IDs, s.Diagnoses[0].ID)
+	}
+	return slices.Index(IDs, s.Diagnoses[0].ID)
+}
+
+// Wrong tells whether anything is wrong.
+func (r *Report) Wrong() bool {
+	return slices.ContainsFunc(slices.Concat(r.Workloads, r.Pods), func(s Subject) bool { return Wrong(s.Diagnoses) > 0 })
+}
+
+// stateOf is what kubectl get pods says of a pod, in words.
+func stateOf(p *corev1.Pod) string {
+	restarts := int32(0)
+	for _, status := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		restarts += status.RestartCount
+	}
+	state := []string{strings.ToLower(cmp.Or(string(p.Status.Phase), "unknown"))}
+	if p.DeletionTimestamp != nil {
+		state = append(state, "being deleted")
+	}
+	if p.Status.Phase == corev1.PodRunning {
+		if condition(p, corev1.PodReady).Status == corev1.ConditionTrue {
+			state = append(state, "ready")
+		} else {
+			state = append(state, "not ready")
+		}
+	}
+	switch restarts {
+	case 0:
+	case 1:
+		state = append(state, "1 restart")
+	default:
+		state = append(state, fmt.Sprintf("%d restarts", restarts))
+	}
+	return strings.Join(state, ", ")
+}
+
+// counts is how many of a workload's pods are well.
+func counts(o pod.Object) string {
+	ready := func(ready, all int32) string { return fmt.Sprintf("%d of %d pods ready", ready, all) }
+	switch w := o.(type) {
+	case *appsv1.Deployment:
+		return ready(w.Status.ReadyReplicas, w.Status.Replicas)
+	case *appsv1.ReplicaSet:
+		return ready(w.Status.ReadyReplicas, w.Status.Replicas)
+	case *appsv1.StatefulSet:
+		return ready(w.Status.ReadyReplicas, w.Status.Replicas)
+	case *appsv1.DaemonSet:
+		return ready(w.Status.NumberReady, w.Status.DesiredNumberScheduled)
+	case *batchv1.Job:
+		return fmt.Sprintf("%d active, %d succeeded, %d failed", w.Status.Active, w.Status.Succeeded, w.Status.Failed)
+	}
+	return ""
+}
+
+// JSON writes the report as one object.
+func (r *Report) JSON(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(r)
+}
+
+// shown is how many pods are told of in full: those of one workload are mostly sick of the same.
+const shown = 3
+
+// Text writes the report for a person. A width of 0 wraps nothing.
+func (r *Report) Text(width int) string {
+	var out strings.Builder
+	for _, w := range r.Workloads {
+		w.write(&out, width, 0)
+	}
+	var told []string
+	left := 0
+	for i, p := range r.Pods {
+		if slices.Contains(told, p.signature()) {
+			continue
+		}
+		if len(told) == shown || i > 0 && Wrong(p.Diagnoses) == 0 {
+			left++
+			continue
+		}
+		told = append(told, p.signature())
+		same := 0
+		for _, other := range r.Pods[i+1:] {
+			if other.signature() == p.signature() {
+				same++
+			}
+		}
+		p.write(&out, width, same)
+	}
+	if left > 0 {
+		fmt.Fprintf(&out, "Of %d more pods -o json says more.\n", left)
+	}
+	switch {
+	case len(r.Pods) == 0 && len(r.Workloads) > 0 && !r.Wrong():
+		out.WriteString("There are no pods of it.\n")
+	case !r.Wrong():
+		out.WriteString("Nothing is wrong that podvet can see.\n")
+	default:
+		out.WriteString("Times are in UTC. docs/why.md explains what is in brackets.\n")
+	}
+	return console.PrintableLines(out.String())
+}
+
+// signature is the same for pods that are sick of the same.
+func (s Subject) signature() string {
+	var ids []string
+	for _, d := range s.Diagnoses {
+		ids = append(ids, d.ID+"/"+d.Container)
+	}
+	return strings.Join(ids, " ")
+}
+
+// write writes the subject with its diagnoses, numbered; same is how many other pods are sick of the same.
+func (s Subject) write(out *strings.Builder, width, same int) {
+	head := s.Kind + " " + s.Namespace + "/" + s.Name
+	if s.Owner != "" {
+		head += " of " + s.Owner
+	}
+	if s.State != "" {
+		head += ": " + s.State
+	}
+	switch {
+	case same == 1:
+		head += " (1 other pod likewise)"
+	case same > 1:
+		head += fmt.Sprintf(" (%d other pods likewise)", same)
+	}
+	out.WriteString(head + "\n")
+	const indent = "   "
+	for i, d := range s.Diagnoses {
+		number := fmt.Sprintf("%d. ", i+1)
+		text := d.Message + " [" + d.ID + "]"
+		out.WriteString(number + console.Wrap(text, len(number), width, indent))
+		if d.Advice != "" {
+			out.WriteString(indent + console.Wrap(d.Advice, len(indent), width, indent))
+		}
+		for _, e := range d.Evidence {
+			out.WriteString(indent + "- " + console.Wrap(e, len(indent)+2, width, indent+"  "))
+		}
+	}
+	out.WriteString("\n")
+}

@@ -1,0 +1,70 @@
+package why
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podvet/podvet/cmd/podvet/internal/live"
+	"github.com/podvet/podvet/cmd/podvet/internal/stream"
+)
+
+var update = flag.Bool("update", false, "write what podvet says of the recorded pods")
+
+// recorded reads what TestWhy of test/node has recorded.
+func recorded(t *testing.T, file string) (found live.Objects, now time.Time) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var when struct{ PodvetTestTime time.Time }
+	if err := json.Unmarshal(text, &when); err != nil {
+		t.Fatal(err)
+	}
+	live.Read(file, strings.NewReader(string(text)), &found, func(p stream.Problem) { t.Error(p) })
+	return found, when.PodvetTestTime
+}
+
+func ownerOf(p *corev1.Pod) string {
+	if kind, name := live.OwnerOf(p); kind != "Pod" {
+		return kind + "/" + name
+	}
+	return ""
+}
+
+// TestRecorded: what podvet says of pods as they were on a real node is what is written beside them.
+func TestRecorded(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.json")
+	if err != nil || len(files) < 22 {
+		t.Fatalf("%d recorded pods, %v", len(files), err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".json")
+		t.Run(name, func(t *testing.T) {
+			found, now := recorded(t, file)
+			r := Of(found.Workloads, found.Pods, found.Events, ownerOf, now)
+			slow := name == "init-runs" || name == "stops-slowly" // which is not wrong yet
+			if well := strings.HasPrefix(name, "well") || slow; well == r.Wrong() {
+				t.Errorf("well is %t, and wrong is %t", well, r.Wrong())
+			}
+			got := r.Text(120)
+			want := strings.TrimSuffix(file, ".json") + ".txt"
+			if *update {
+				if err := os.WriteFile(want, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			text, err := os.ReadFile(want)
+			if err != nil || string(text) != got {
+				t.Errorf("%v, want\n%s\ngot\n%s", err, text, got)
+			}
+		})
+	}
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/podvet/podvet/cmd/podvet/internal/console"
+	"github.com/podvet/podvet/cmd/podvet/internal/doctor"
+	"github.com/podvet/podvet/cmd/podvet/internal/live"
+	"github.com/podvet/podvet/cmd/podvet/internal/manifest"
+	"github.com/podvet/podvet/cmd/podvet/internal/stream"
+	"github.com/podvet/podvet/cmd/podvet/internal/why"
+)
+
+type whyFlags struct {
+	doctor.Kubeconfig
+	namespace, output, at string
+	files                 []string
+}
+
+func newWhy() *cobra.Command {
+	f := whyFlags{}
+	cmd := &cobra.Command{
+		Use:   "why POD|TYPE/NAME...",
+		Short: "Say why a pod is not well: who killed it, what it waits for, and what to write",
+		Long: `Say why a pod is not well: who killed it, what it waits for, and what to write.
+
+why reads a pod, or all pods of a workload, with their events and owners, and compares their times with what the
+kubelet does. It names the gravest first, each with its evidence, and the worst pods of a workload. Nothing is changed,
+and nothing is stored. Events are kept for an hour: what they told before is lost.
+
+With -f it reads what kubectl get -o json printed, such as kubectl get pod,event -o json.
+
+Exit status: 0 nothing is wrong that podvet can see, 1 something is, 2 podvet could not look.
+docs/why.md lists what it finds, and the rights that it needs.`,
+		Example: `  podvet why deploy/web
+  podvet why web-5d4f9c7b6-x2x7k -n shop -o json
+  podvet why -f pod.json events.json`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			now, err := f.check(cmd, args)
+			if err != nil {
+				return err
+			}
+			var found *live.Objects
+			if len(f.files) > 0 {
+				found, err = readLive(cmd, append(f.files, args...))
+			} else {
+				found, err = f.look(cmd, args)
+			}
+			if err != nil {
+				return err
+			}
+			return f.write(cmd.OutOrStdout(), why.Of(found.Workloads, found.Pods, found.Events, ownerText, now))
+		},
+	}
+	set := cmd.Flags()
+	set.SortFlags = false
+	set.StringVarP(&f.namespace, "namespace", "n", "", "`NAMESPACE` (default: the context's)")
+	set.StringArrayVarP(&f.files, "filename", "f", nil,
+		"`FILE` with pods, events and workloads as kubectl prints them, - for standard input; more may follow")
+	set.StringVar(&f.at, "at", "", "`TIME` as of which to look, such as 2026-01-31T12:00:00Z (default: now)")
+	registerKubeconfig(&f.Kubeconfig, set)
+	set.StringVarP(&f.output, "output", "o", "text", "`FORMAT`: text or json")
+	completeWith(cmd, "output", []string{"text", "json"})
+	return cmd
+}
+
+// check names all flags and arguments that do not fit, and reads the time.
+func (f *whyFlags) check(cmd *cobra.Command, args []string) (time.Time, error) {
+	errs := []error{usage.OneOf("-o", f.output, "text", "json")}
+	now := time.Now()
+	if f.at != "" {
+		var err error
+		if now, err = time.Parse(time.RFC3339, f.at); err != nil {
+			errs = append(errs, fmt.Errorf("--at %s: write a time such as 2026-01-31T12:00:00Z", f.at))
+		}
+	}
+	switch {
+	case len(f.files) == 0 && len(args) == 0:
+		errs = append(errs, errors.New("name a pod or a workload, such as deploy/web, or a file with -f"))
+	case len(f.files) > 0:
+		for _, flag := range []string{"namespace", "kubeconfig", "context"} {
+			if cmd.Flags().Changed(flag) {
+				errs = append(errs, fmt.Errorf("--%s is about a cluster: leave it out, or leave out -f", flag))
+			}
+		}
+	default:
+		for _, arg := range args {
+			_, err := live.ParseName(arg)
+			errs = append(errs, err)
+		}
+	}
+	return now, flagErrors(errs)
+}
+
+// readLive reads files of what was in a cluster.
+func readLive(cmd *cobra.Command, files []string) (*live.Objects, error) {
+	found := &live.Objects{}
+	var problems []manifest.Problem
+	problem := func(p stream.Problem) { problems = append(problems, p) }
+	for _, file := range files {
+		live.ReadFile(file, cmd.InOrStdin(), found, problem)
+	}
+	if len(problems) == 0 && len(found.Pods)+len(found.Workloads) == 0 {
+		problem(manifest.Problem{File: files[0], Text: "holds no pod: write what kubectl get pod -o json prints"})
+	}
+	return found, allProblems(problems)
+}
+
+// manyPods are so many that the events of all pods are listed at once.
+const manyPods = 10
+
+// look reads what is named from a cluster.
+func (f *whyFlags) look(cmd *cobra.Command, args []string) (*live.Objects, error) {
+	ctx, stop := context.WithTimeout(cmd.Context(), lookTimeout)
+	defer stop()
+	connected, err := f.Connect(ctx, "podvet-why/"+version())
+	if err != nil {
+		return nil, err
+	}
+	if f.namespace == "" {
+		f.namespace = f.Kubeconfig.Namespace()
+	}
+	cluster := live.Cluster{Client: connected.Client}
+	found := &live.Objects{}
+	for _, arg := range args {
+		named, _ := live.ParseName(arg) // check has named what is wrong
+		one, err := cluster.Find(ctx, f.namespace, named)
+		switch {
+		case apierrors.IsNotFound(err), err == nil && len(one.Pods)+len(one.Workloads) == 0:
+			return nil, fmt.Errorf("there is no %s in namespace %q: see kubectl get pods -n %[2]s, or write -n", named,
+				f.namespace)
+		case err != nil:
+			return nil, fmt.Errorf("%s cannot be read because %s", named, console.Reason(err))
+		}
+		found.Pods = append(found.Pods, one.Pods...)
+		found.Workloads = append(found.Workloads, one.Workloads...)
+	}
+	if err := f.events(ctx, cluster, found); err != nil {
+		warn(cmd, fmt.Errorf("events cannot be read because %s: what they tell is missing", console.Reason(err)))
+	}
+	return found, nil
+}
+
+// lookTimeout bounds all that is read of a cluster.
+const lookTimeout = 2 * time.Minute
+
+// events reads the events about what was found.
+func (f *whyFlags) events(ctx context.Context, cluster live.Cluster, found *live.Objects) error {
+	for _, w := range found.Workloads {
+		if err := cluster.EventsOf(ctx, w, found); err != nil {
+			return err
+		}
+	}
+	if len(found.Pods) > manyPods {
+		return cluster.Events(ctx, f.namespace, func(e *corev1.Event) { found.Events = append(found.Events, e) })
+	}
+	for _, p := range found.Pods {
+		if err := cluster.EventsOf(ctx, p, found); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ownerText is the owner of a pod as a person names it, "" for none.
+func ownerText(p *corev1.Pod) string {
+	kind, name := live.OwnerOf(p)
+	if kind == "Pod" {
+		return ""
+	}
+	return kind + "/" + name
+}
+
+// write prints the report. The error is the exit status.
+func (f *whyFlags) write(out io.Writer, found *why.Report) error {
+	var err error
+	if f.output == "json" {
+		err = found.JSON(out)
+	} else {
+		_, err = io.WriteString(out, found.Text(console.Width(out)))
+	}
+	if err == nil && found.Wrong() {
+		err = errFound
+	}
+	return err
+}
