@@ -29,6 +29,7 @@ type recommendFlags struct {
 	cluster           bool
 	namespace, output string
 	files             []string
+	prometheus        live.Prometheus
 }
 
 var recommendFormats = []string{"text", "json", "patch"}
@@ -70,6 +71,9 @@ Exit status: 0, or 2 if not all of the work could be done.`,
 	set.StringArrayVarP(&f.files, "filename", "f", nil,
 		"`FILE` with what kubectl get pods,events -o json prints, - for standard input (repeatable)")
 	registerKubeconfig(&f.Kubeconfig, set)
+	set.StringVar(&f.prometheus.URL, "prometheus", "",
+		"`URL` of a Prometheus with the metrics of kube-state-metrics, which remembers pods that are gone")
+	set.StringVar(&f.prometheus.Since, "since", "7d", "`TIME` for which it is asked")
 	set.Float64Var(&f.Margin, "margin", recommend.DefaultMargin,
 		"a boot needs the 99th percentile times this `NUMBER`, and at least the longest")
 	set.BoolVar(&f.Few, "few", false, "recommend from fewer than ten starts, too")
@@ -95,6 +99,9 @@ func (f *recommendFlags) check(args []string) (names []live.Named, manifests []s
 			err = fmt.Errorf("%s is a file: write -f %[1]s for one with pods, or -o patch %[1]s for a manifest", arg)
 		}
 		names, errs = append(names, name), append(errs, err)
+	}
+	if f.prometheus.URL != "" {
+		errs = append(errs, f.prometheus.Check())
 	}
 	switch {
 	case len(f.files) > 0 && f.cluster:
@@ -122,6 +129,16 @@ func (f *recommendFlags) run(cmd *cobra.Command, names []live.Named, manifests [
 		wanted.FromFiles(f.files, cmd.InOrStdin(), problem)
 	} else if err := f.readCluster(cmd, &wanted, problem); err != nil {
 		return err
+	}
+	if f.prometheus.URL != "" {
+		wanted.FromPrometheus(cmd.Context(), f.prometheus, func(p live.Past) {
+			past := recommend.Past{Owner: recommend.Owner{Namespace: p.Namespace, Kind: p.Kind, Name: p.Owner},
+				Ready: p.Ready, Containers: map[string]recommend.PastStarts{}}
+			for name, starts := range p.Containers {
+				past.Containers[name] = recommend.PastStarts(*starts)
+			}
+			c.Past(past)
+		}, problem)
 	}
 	report, out := c.Report(f.Options), cmd.OutOrStdout()
 	var err error

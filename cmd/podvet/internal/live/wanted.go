@@ -23,6 +23,7 @@ type Wanted struct {
 
 	seen  int
 	found []Named
+	uids  map[string]bool
 }
 
 func (w *Wanted) take(p *corev1.Pod, now time.Time) {
@@ -37,6 +38,10 @@ func (w *Wanted) take(p *corev1.Pod, now time.Time) {
 	}
 	if wanted && (w.Namespace == "" || w.Namespace == p.Namespace) {
 		w.seen++
+		if w.uids == nil {
+			w.uids = map[string]bool{}
+		}
+		w.uids[string(p.UID)] = true
 		kind, owner := OwnerOf(p)
 		w.Pod(p, kind, owner, now)
 	}
@@ -90,6 +95,18 @@ func (w *Wanted) FromCluster(ctx context.Context, c Cluster, read func(), proble
 		place = "namespace " + w.Namespace
 	}
 	w.missing(place, problem)
+}
+
+// FromPrometheus hands on the pods that are gone.
+func (w *Wanted) FromPrometheus(ctx context.Context, p Prometheus, past func(Past), problem func(stream.Problem)) {
+	err := p.Pods(ctx, w.Namespace, time.Now(), func(uid string, gone Past) {
+		if !w.uids[uid] {
+			past(gone)
+		}
+	})
+	if err != nil {
+		problem(stream.Problem{File: "Prometheus", Text: "cannot be asked because " + console.Reason(err)})
+	}
 }
 
 // latest is when pods were last heard of.

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+// TestRecommendIsDocumented: docs/recommend.md shows what TestScripts shows, and names each field of the JSON.
+func TestRecommendIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/recommend.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(text)
+	archive, err := txtar.ParseFile("testdata/recommend.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string]string{"all.txt": "pods.yaml", "web.diff": "-o patch web.yaml", "commands.txt": "-o patch"}
+	for _, file := range archive.Files {
+		if command := shown[file.Name]; command != "" {
+			delete(shown, file.Name)
+			if !strings.Contains(page, command+"\n"+string(file.Data)+"```\n") {
+				t.Errorf("the page does not show\n%s", file.Data)
+			}
+		}
+		if file.Name == "search.json" {
+			fields := regexp.MustCompile(`"(\w+)": `).FindAllStringSubmatch(string(file.Data), -1)
+			for _, field := range fields {
+				if name := field[1]; !strings.Contains(page, "`"+name+"`") && name != "apiVersion" {
+					t.Errorf("the page does not name %s", name)
+				}
+			}
+			if len(fields) < 20 {
+				t.Errorf("only %d fields", len(fields))
+			}
+		}
+	}
+	if len(shown) > 0 {
+		t.Errorf("the script does not have %v", shown)
+	}
+}
