@@ -82,13 +82,14 @@ test: control-plane ## all tests but the longest
 	cd test/parity && $(GO) vet ./... $(SHARED_PARITY) && $(GO) test ./...
 	cd test/image && $(GO) vet ./... && $(GO) test -count=1 ./... # go sees no change of what it makes the image from
 	cd test/chart && $(GO) vet ./... && $(GO) test -timeout 20m ./...
+	cd test/prometheus && $(GO) vet ./... && $(GO) test -count=1 -timeout 20m ./... # go sees no change of podvet
 
 # For the minute between two edits. test/house comes second: it asks the compiler for what the others have had built.
 .PHONY: test-fast
 test-fast: ## the tests of podvet's own packages, which need no control plane: under two minutes, the first time six
 	$(GO) test -parallel 8 ./cmd/... ./rules/... ./webhook/... ./certs/... ./examples/...
 	$(GO) test ./test/house
-	@echo 'left out: test/cluster, test/demo, test/e2e, test/parity, test/image and test/chart (make test),'
+	@echo 'left out: test/cluster, test/demo, test/e2e, test/parity, test/image, test/chart, test/prometheus (make test),'
 	@echo '          the linter and the race detector (make test-all), a real node (make test-node),'
 	@echo '          a browser (make test-browser), a long time (make soak)'
 
@@ -159,6 +160,7 @@ lint: ## golangci-lint, with the directions of imports
 	cd test/chart && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
 	cd test/browser && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
 	cd test/soak && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
+	cd test/prometheus && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
 
 # Where known vulnerabilities are listed: also file:///DIR.
 VULNDB ?= https://vuln.go.dev
