@@ -71,7 +71,8 @@ func (p *patient) running() (time.Time, bool) {
 
 // startOf is when the run began in which something happened, of those that the status still has.
 func (p *patient) startOf(t time.Time) (start time.Time, known bool) {
-	if began, ok := p.running(); ok && !t.Before(began) {
+	// In the second of a restart it was still the run before.
+	if began, ok := p.running(); ok && (t.After(began) || t.Equal(began) && len(p.ended) == 0) {
 		return began, true
 	}
 	for _, run := range p.ended {
