@@ -65,8 +65,8 @@ func TestWhy(t *testing.T) {
 	}
 }
 
-// diagnose compares what podvet why says with what is wrong. The error is of what it does not say yet: a crowded machine
-// is late with restarts.
+// diagnose compares what podvet why says with what is wrong. The error is of what it does not say yet: a crowded
+// machine is late with restarts.
 func (p patient) diagnose(t *testing.T, podvet, ns string) error {
 	asked := cmp.Or(p.asked, p.name)
 	out, err := shared.Command(t.Context(), podvet, "why", asked, "-n", ns, "-o", "json").Output()

@@ -117,5 +117,6 @@ func (p *patient) ok() bool {
 // done tells whether the container has ended, is not restarted and need not be.
 func (p *patient) done() bool {
 	ended := p.status.State.Terminated
-	return ended != nil && ended.ExitCode == 0 && (p.Class == pod.Init || !pod.Restarts(p.subject.Spec, p.Container.Container, 0))
+	return ended != nil && ended.ExitCode == 0 &&
+		(p.Class == pod.Init || !pod.Restarts(p.subject.Spec, p.Container.Container, 0))
 }
