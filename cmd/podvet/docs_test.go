@@ -12,7 +12,7 @@ import (
 
 // documented finds a command of podvet in a text, up to what ends it in a shell or in Markdown.
 var documented = regexp.MustCompile(
-	`(?m)\bpodvet ((?:check|fix|serve|rules|explain|policy|doctor|certs|version)\b[^|>#\n` + "`" + `]*)`)
+	`(?m)\bpodvet ((?:check|fix|timeline|why|serve|rules|explain|policy|doctor|certs|version)\b[^|>#\n` + "`" + `]*)`)
 
 // TestDocumentedCommands: every podvet command that the READMEs, the guides and the pre-commit hooks name exists, with
 // its flags.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/podvet/podvet/cmd/podvet/internal/console"
 	"github.com/podvet/podvet/cmd/podvet/internal/doctor"
@@ -114,9 +114,6 @@ func readLive(cmd *cobra.Command, files []string) (*live.Objects, error) {
 	return found, allProblems(problems)
 }
 
-// manyPods are so many that the events of all pods are listed at once.
-const manyPods = 10
-
 // look reads what is named from a cluster.
 func (f *whyFlags) look(cmd *cobra.Command, args []string) (*live.Objects, error) {
 	ctx, stop := context.WithTimeout(cmd.Context(), lookTimeout)
@@ -125,50 +122,19 @@ func (f *whyFlags) look(cmd *cobra.Command, args []string) (*live.Objects, error
 	if err != nil {
 		return nil, err
 	}
-	if f.namespace == "" {
-		f.namespace = f.Kubeconfig.Namespace()
+	names := make([]live.Named, len(args))
+	for i, arg := range args {
+		names[i], _ = live.ParseName(arg) // check has named what is wrong
 	}
-	cluster := live.Cluster{Client: connected.Client}
-	found := &live.Objects{}
-	for _, arg := range args {
-		named, _ := live.ParseName(arg) // check has named what is wrong
-		one, err := cluster.Find(ctx, f.namespace, named)
-		switch {
-		case apierrors.IsNotFound(err), err == nil && len(one.Pods)+len(one.Workloads) == 0:
-			return nil, fmt.Errorf("there is no %s in namespace %q: see kubectl get pods -n %[2]s, or write -n", named,
-				f.namespace)
-		case err != nil:
-			return nil, fmt.Errorf("%s cannot be read because %s", named, console.Reason(err))
-		}
-		found.Pods = append(found.Pods, one.Pods...)
-		found.Workloads = append(found.Workloads, one.Workloads...)
+	found, missing, err := live.Cluster{Client: connected.Client}.Look(ctx, cmp.Or(f.namespace, f.Namespace()), names)
+	if missing != nil {
+		warn(cmd, missing)
 	}
-	if err := f.events(ctx, cluster, found); err != nil {
-		warn(cmd, fmt.Errorf("events cannot be read because %s: what they tell is missing", console.Reason(err)))
-	}
-	return found, nil
+	return found, err
 }
 
 // lookTimeout bounds all that is read of a cluster.
 const lookTimeout = 2 * time.Minute
-
-// events reads the events about what was found.
-func (f *whyFlags) events(ctx context.Context, cluster live.Cluster, found *live.Objects) error {
-	for _, w := range found.Workloads {
-		if err := cluster.EventsOf(ctx, w, found); err != nil {
-			return err
-		}
-	}
-	if len(found.Pods) > manyPods {
-		return cluster.Events(ctx, f.namespace, func(e *corev1.Event) { found.Events = append(found.Events, e) })
-	}
-	for _, p := range found.Pods {
-		if err := cluster.EventsOf(ctx, p, found); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // ownerText is the owner of a pod as a person names it, "" for none.
 func ownerText(p *corev1.Pod) string {

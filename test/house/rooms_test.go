@@ -29,8 +29,8 @@ const (
 
 	catalogue = "rules/catalogue"
 
-	// Two of them are for timelines: the model, and what draws it; one for the page that runs in browsers; three for pods
-	// as they are: what reads them, why one is not well, and which numbers fit.
+	// Two of them are for timelines: the model, and what draws it; one for the page that runs in browsers; three for
+	// pods as they are: what reads them, why one is not well, and which numbers fit.
 	maxRooms     = 28
 	maxFloors    = 8 // the eighth is rules/custom, between the policy, which can name templates, and rules/pod
 	maxRoomLines = 2000

@@ -5,7 +5,7 @@ type patient struct {
 	name     string
 	asked    string // TYPE/NAME, the pod's name where empty
 	manifest string // of lifePod and the like
-	first    string // id of the first diagnosis, "" for none
+	first    string // id of the first diagnosis, "" where nothing is wrong
 	also     string // ids of those that follow, divided by blanks
 	deleted  bool   // some time before it is looked at
 }
@@ -46,13 +46,13 @@ FILES`},
 	{name: "hang", first: "killed-after-hang", also: "killed-after-grace", manifest: lifePod + `
   terminationGracePeriodSeconds: 3
   containers:
-  - {name: app, IMAGE, args: [-hang=15s, -shutdown=30s],
-     livenessProbe: {httpGet: {port: http}, periodSeconds: 2, failureThreshold: 2}}
+  - {name: app, IMAGE, args: [-hang=20s, -shutdown=30s],
+     livenessProbe: {httpGet: {port: http}, periodSeconds: 2, failureThreshold: 5}}
 `},
 	{name: "hang-prestop", first: "killed-after-hang", also: "prestop-fails", manifest: sick + `
   containers:
-  - {name: app, IMAGE, args: [-hang=15s], lifecycle: {preStop: {exec: {command: [/missing]}}},
-     livenessProbe: {httpGet: {port: http}, periodSeconds: 2, failureThreshold: 2}}
+  - {name: app, IMAGE, args: [-hang=20s], lifecycle: {preStop: {exec: {command: [/missing]}}},
+     livenessProbe: {httpGet: {port: http}, periodSeconds: 2, failureThreshold: 5}}
 `},
 	{name: "startup-port", first: "never-started", manifest: sick + `
   containers:
@@ -93,7 +93,7 @@ FILES`},
   containers:
   - {name: app, IMAGE}
 FILES`},
-	{name: "init-runs", first: "init-runs", manifest: sick + `
+	{name: "init-runs", manifest: sick + `
   initContainers:
   - {name: init, SHELL, command: [sleep, "600"]}
   containers:
@@ -109,7 +109,7 @@ FILES`},
 `},
 	{name: "signal", first: "killed-by-signal", manifest: sick + `
   containers:
-  - {name: app, SHELL, command: [sh, -c, "sleep 1; sh -c 'kill -9 $$'; exit $?"]}
+  - {name: app, SHELL, command: [sh, -c, "sleep 1; sh -c 'kill -9 $$$$'; exit $?"]}
 FILES`},
 	{name: "memory", first: "out-of-memory", manifest: sick + `
   containers:
@@ -196,7 +196,7 @@ spec:
 
 	{name: "well", manifest: sick + `
   containers:
-  - {name: app, IMAGE, livenessProbe: {httpGet: {port: http}, periodSeconds: 2},
+  - {name: app, IMAGE, livenessProbe: {httpGet: {port: http}, periodSeconds: 2, failureThreshold: 30},
      readinessProbe: {httpGet: {port: http}, periodSeconds: 2}}
 `},
 	{name: "well-bare", manifest: sick + `
@@ -241,5 +241,5 @@ FILES`},
 var proxyProbes = map[string]string{
 	"proxy-not-ready": "readinessProbe: {httpGet: {port: 9090}, periodSeconds: 2}",
 	"proxy-blocks":    "startupProbe: {httpGet: {port: web}, periodSeconds: 2}",
-	"well-proxied":    "startupProbe: {httpGet: {port: 8081}, periodSeconds: 2}",
+	"well-proxied":    "startupProbe: {httpGet: {port: 8081}, periodSeconds: 2, failureThreshold: 30}",
 }

@@ -6,12 +6,14 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/pager"
 
+	"github.com/podvet/podvet/cmd/podvet/internal/console"
 	"github.com/podvet/podvet/rules/pod"
 )
 
@@ -43,16 +45,6 @@ func (c Cluster) Pods(ctx context.Context, namespace string, hand func(*corev1.P
 func (c Cluster) Events(ctx context.Context, namespace string, hand func(*corev1.Event)) error {
 	options := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("involvedObject.kind", "Pod").String()}
 	return each(ctx, options, c.Client.CoreV1().Events(namespace).List, hand)
-}
-
-// EventsOf adds the events about one object.
-func (c Cluster) EventsOf(ctx context.Context, o metav1.Object, into *Objects) error {
-	options := metav1.ListOptions{
-		FieldSelector: fields.OneTermEqualSelector("involvedObject.uid", string(o.GetUID())).String(),
-	}
-	return each(ctx, options, c.Client.CoreV1().Events(o.GetNamespace()).List, func(e *corev1.Event) {
-		into.Events = append(into.Events, e)
-	})
 }
 
 // Named is what a person names: a pod, or a workload by its kind.
@@ -150,4 +142,53 @@ func (c Cluster) workload(ctx context.Context, namespace string, n Named) (pod.O
 		return c.Client.BatchV1().CronJobs(namespace).Get(ctx, n.Name, get)
 	}
 	return nil, nil
+}
+
+// manyPods are so many that the events of all pods are listed at once.
+const manyPods = 10
+
+// Look reads what is named in a namespace with its pods and events. missing says why events are not among it.
+func (c Cluster) Look(ctx context.Context, namespace string, names []Named) (found *Objects, missing, err error) {
+	found = &Objects{}
+	for _, n := range names {
+		one, err := c.Find(ctx, namespace, n)
+		switch {
+		case apierrors.IsNotFound(err), err == nil && len(one.Pods)+len(one.Workloads) == 0:
+			return nil, nil, fmt.Errorf("there is no %s in namespace %q: see kubectl get pods -n %[2]s, or write -n", n,
+				namespace)
+		case err != nil:
+			return nil, nil, fmt.Errorf("%s cannot be read because %s", n, console.Reason(err))
+		}
+		found.Pods = append(found.Pods, one.Pods...)
+		found.Workloads = append(found.Workloads, one.Workloads...)
+	}
+	if err := c.eventsOf(ctx, namespace, found); err != nil {
+		missing = fmt.Errorf("events cannot be read because %s: what they tell is missing", console.Reason(err))
+	}
+	return found, missing, nil
+}
+
+// eventsOf adds the events about what was found.
+func (c Cluster) eventsOf(ctx context.Context, namespace string, found *Objects) error {
+	add := func(e *corev1.Event) { found.Events = append(found.Events, e) }
+	about := func(o metav1.Object) error {
+		options := metav1.ListOptions{
+			FieldSelector: fields.OneTermEqualSelector("involvedObject.uid", string(o.GetUID())).String(),
+		}
+		return each(ctx, options, c.Client.CoreV1().Events(namespace).List, add)
+	}
+	for _, w := range found.Workloads {
+		if err := about(w); err != nil {
+			return err
+		}
+	}
+	if len(found.Pods) > manyPods {
+		return c.Events(ctx, namespace, add)
+	}
+	for _, p := range found.Pods {
+		if err := about(p); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -28,7 +28,8 @@ func answerOf(probe pod.Probe, message string) answer {
 	case has("server gave HTTP response to HTTPS client"):
 		return answer{"The app answers HTTP, and the probe speaks HTTPS.", "Set " + field + ".httpGet.scheme to HTTP."}
 	case has("malformed HTTP response"), has("statuscode: 400") && has("HTTPS"):
-		return answer{"The app does not answer in HTTP.", "If it serves TLS, set " + field + ".httpGet.scheme to HTTPS."}
+		return answer{"The app does not answer in HTTP.",
+			"If it serves TLS, set " + field + ".httpGet.scheme to HTTPS."}
 	case code != nil && code[1] == "404":
 		return answer{"It answers with status 404.", "Set " + field + ".httpGet.path to a path that the app serves."}
 	case code != nil && (code[1] == "401" || code[1] == "403"):

@@ -25,8 +25,8 @@ func (p *patient) again(ended *corev1.ContainerStateTerminated) string {
 	if latest.Before(p.Now) {
 		return ""
 	}
-	return fmt.Sprintf("The kubelet starts it again between %s and %s (back-off %s).", clock(earliest), until(earliest, latest),
-		length(wait))
+	return fmt.Sprintf("The kubelet starts it again between %s and %s (back-off %s).", clock(earliest),
+		until(earliest, latest), length(wait))
 }
 
 // backOff is how long the kubelet waits before it starts the container again: as its status says, else by the formula

@@ -71,7 +71,8 @@ func (p *patient) running() (time.Time, bool) {
 
 // startOf is when the run began in which something happened, of those that the status still has.
 func (p *patient) startOf(t time.Time) (start time.Time, known bool) {
-	if began, ok := p.running(); ok && !t.Before(began) {
+	// In the second of a restart it was still the run before.
+	if began, ok := p.running(); ok && (t.After(began) || t.Equal(began) && len(p.ended) == 0) {
 		return began, true
 	}
 	for _, run := range p.ended {
@@ -116,5 +117,6 @@ func (p *patient) ok() bool {
 // done tells whether the container has ended, is not restarted and need not be.
 func (p *patient) done() bool {
 	ended := p.status.State.Terminated
-	return ended != nil && ended.ExitCode == 0 && (p.Class == pod.Init || !pod.Restarts(p.subject.Spec, p.Container.Container, 0))
+	return ended != nil && ended.ExitCode == 0 &&
+		(p.Class == pod.Init || !pod.Restarts(p.subject.Spec, p.Container.Container, 0))
 }

@@ -66,16 +66,17 @@ func (p *patient) describe(d *Diagnosis, ended *corev1.ContainerStateTerminated,
 		d.Advice = "Leave out the container's restartPolicy, or set it to OnFailure."
 	case code == 0:
 		d.ID = Completes
-		d.Message = about(p.Name) + "it completed" + lived + " with exit code 0, and restartPolicy Always starts it again."
+		d.Message = about(p.Name) + "it completed" + lived +
+			" with exit code 0, and restartPolicy Always starts it again."
 		d.Advice = "If it is meant to end, run it as a Job. If not, keep its main process in the foreground."
 	case code > 128 && code < 128+65:
 		d.ID = KilledBySignal
-		d.Message = about(p.Name) + "it ended" + lived + " by " + signal(code-128) + ", exit code " + fmt.Sprint(code) + ". "
+		d.Message = about(p.Name) + fmt.Sprintf("it ended%s by %s, exit code %d. ", lived, signal(code-128), code)
 		switch code - 128 {
 		case 9:
 			d.Message += "Neither a probe nor a deletion sent it."
-			d.Advice = "Look for what does: the node's memory, a process in the container, or the memory of one of its " +
-				"processes. " + logs
+			d.Advice = "Look for what does: the node's memory, a process in the container, or the memory of one of " +
+				"its processes. " + logs
 		case 15:
 			d.Message += "Neither a probe nor a deletion sent it, or its event is gone: they are kept for an hour." +
 				p.fitsProbe(ended)
@@ -86,7 +87,7 @@ func (p *patient) describe(d *Diagnosis, ended *corev1.ContainerStateTerminated,
 		d.Message = strings.TrimSpace(d.Message)
 	default:
 		d.ID = EndsByItself
-		d.Message = about(p.Name) + "it ended by itself" + lived + " with exit code " + fmt.Sprint(code) + meaning(code) + "."
+		d.Message = about(p.Name) + fmt.Sprintf("it ended by itself%s with exit code %d%s.", lived, code, meaning(code))
 		d.Advice = logs
 	}
 	if p.status.RestartCount > 1 {

@@ -162,7 +162,8 @@ func (k kill) longerBoot(otherwise bool) string {
 		startup.PeriodSeconds = min(startup.PeriodSeconds, ready.PeriodSeconds)
 	}
 	startup.PeriodSeconds = max(startup.PeriodSeconds, startup.TimeoutSeconds)
-	return fmt.Sprintf(copied+"livenessProbe to a startupProbe with periodSeconds %d, failureThreshold %d, which allows %s.",
+	return fmt.Sprintf(copied+
+		"livenessProbe to a startupProbe with periodSeconds %d, failureThreshold %d, which allows %s.",
 		startup.PeriodSeconds, k.NewProbe(pod.Startup, &startup).FailuresFor(budget), seconds(budget))
 }
 
@@ -203,8 +204,8 @@ func (p *patient) afterGrace() []Diagnosis {
 	return []Diagnosis{{ID: KilledAfterGrace, Container: p.Name, Wrong: true,
 		Message: about(p.Name) + "it was told to end, and did not within its grace period of " + seconds(grace) +
 			". So SIGKILL ended it after " + length(took) + ", with exit code 137.",
-		Advice: "End the app on SIGTERM, or raise terminationGracePeriodSeconds to what it takes. A shell that starts the " +
-			"app hands on no SIGTERM: start it with exec.",
+		Advice: "End the app on SIGTERM, or raise terminationGracePeriodSeconds to what it takes. A shell that " +
+			"starts the app hands on no SIGTERM: start it with exec.",
 		Evidence: []string{stop.String(), runText(ended)}}}
 }
 
@@ -220,12 +221,13 @@ func (p *patient) graceOf(stop told) int64 {
 	return p.subject.Grace()
 }
 
-// oomKilled is the reason of a container that the kernel killed for its memory (K pkg/kubelet/kuberuntime, from the CRI).
+// oomKilled is the reason of a container that the kernel killed for its memory (the CRI's).
 const oomKilled = "OOMKilled"
 
 // hooks says which of the container's hooks fail.
 func (p *patient) hooks() (all []Diagnosis) {
-	if failed := p.tells("FailedPostStartHook"); failed.count > 0 && (!p.ok() || p.Now.Sub(failed.last) < shortBackOff) {
+	failed := p.tells("FailedPostStartHook")
+	if failed.count > 0 && (!p.ok() || p.Now.Sub(failed.last) < shortBackOff) {
 		d := Diagnosis{ID: PostStartFails, Container: p.Name, Wrong: true,
 			Message: about(p.Name) + "its postStart hook failed " + times(failed.count) +
 				", so the kubelet killed it each time.",

@@ -14,7 +14,8 @@ import (
 // longInit is how long an init container runs before that is worth a look.
 const longInit = 10 * time.Minute
 
-// Reasons for which a container waits (K pkg/kubelet/images/types.go, pkg/kubelet/kuberuntime/kuberuntime_container.go).
+// Reasons for which a container waits
+// (K pkg/kubelet/images/types.go, pkg/kubelet/kuberuntime/kuberuntime_container.go).
 var (
 	imageReasons = []string{"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName",
 		"ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed"}
@@ -29,12 +30,12 @@ func (p *patient) notMade() []Diagnosis {
 	case waiting != nil && slices.Contains(imageReasons, waiting.Reason):
 		d := Diagnosis{ID: Image, Container: p.Name, Wrong: true,
 			Message: about(p.Name) + fmt.Sprintf("its image %q cannot be pulled.", p.Container.Image),
-			Advice: "Correct the image's name and tag, or see that the node reaches the registry and imagePullSecrets " +
-				"name a login.",
+			Advice: "Correct the image's name and tag, or see that the node reaches the registry and " +
+				"imagePullSecrets name a login.",
 			Evidence: []string{"status: " + waiting.Reason + ": " + console.OneLine(waiting.Message)}}
 		if waiting.Reason == "ErrImageNeverPull" {
-			d.Message = about(p.Name) + fmt.Sprintf("its image %q is not on the node, and imagePullPolicy Never pulls none.",
-				p.Container.Image)
+			d.Message = about(p.Name) + fmt.Sprintf(
+				"its image %q is not on the node, and imagePullPolicy Never pulls none.", p.Container.Image)
 			d.Advice = "Load the image onto the node, or set imagePullPolicy to IfNotPresent."
 		}
 		return []Diagnosis{d}
@@ -48,8 +49,9 @@ func (p *patient) notMade() []Diagnosis {
 		return nil
 	}
 	return []Diagnosis{{ID: InitRuns, Container: p.Name, Wrong: p.Now.Sub(start) > longInit,
-		Message: about(p.Name) + "this init container has run for " + length(p.Now.Sub(start)) + ". The app waits for it.",
-		Advice:  "See what it does: kubectl logs " + p.Pod.Name + " -n " + p.Pod.Namespace + " -c " + p.Name + "."}}
+		Message: about(p.Name) + "this init container has run for " + length(p.Now.Sub(start)) +
+			". The app waits for it.",
+		Advice: "See what it does: kubectl logs " + p.Pod.Name + " -n " + p.Pod.Namespace + " -c " + p.Name + "."}}
 }
 
 func (p *patient) cannotBeMade(reason, message string) Diagnosis {

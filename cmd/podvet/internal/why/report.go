@@ -19,11 +19,10 @@ import (
 
 // Report is what podvet why says of pods and workloads.
 type Report struct {
-	APIVersion string     `json:"apiVersion"`
-	Kind       string     `json:"kind"`
-	Workloads  []Subject  `json:"workloads"`
-	Pods       []Subject  `json:"pods"` // the worst first
-	Time       *time.Time `json:"time"` // as of which
+	APIVersion string    `json:"apiVersion"`
+	Kind       string    `json:"kind"`
+	Time       time.Time `json:"time"`     // as of which
+	Subjects   []Subject `json:"subjects"` // the worst first
 }
 
 // Subject is a pod or a workload with what podvet says of it.
@@ -40,8 +39,7 @@ type Subject struct {
 func Of(workloads []pod.Object, pods []*corev1.Pod, events []*corev1.Event, owner func(*corev1.Pod) string,
 	now time.Time,
 ) *Report {
-	r := &Report{APIVersion: "podvet.dev/v1alpha1", Kind: "Diagnoses", Workloads: []Subject{}, Pods: []Subject{},
-		Time: &now}
+	r := &Report{APIVersion: "podvet.dev/v1alpha1", Kind: "Diagnoses", Time: now, Subjects: []Subject{}}
 	about := func(name string, uid string) []*corev1.Event {
 		var own []*corev1.Event
 		for _, e := range events {
@@ -52,15 +50,14 @@ func Of(workloads []pod.Object, pods []*corev1.Pod, events []*corev1.Event, owne
 		return own
 	}
 	for _, w := range workloads {
-		r.Workloads = append(r.Workloads, Subject{Kind: kindOf(w), Namespace: w.GetNamespace(), Name: w.GetName(),
+		r.Subjects = append(r.Subjects, Subject{Kind: kindOf(w), Namespace: w.GetNamespace(), Name: w.GetName(),
 			State: counts(w), Diagnoses: Workload(w, about(w.GetName(), string(w.GetUID())))})
 	}
 	for _, p := range pods {
-		s := Subject{Kind: "Pod", Namespace: p.Namespace, Name: p.Name, Owner: owner(p), State: stateOf(p),
-			Diagnoses: Pod(Seen{Pod: p, Events: about(p.Name, string(p.UID)), Now: now})}
-		r.Pods = append(r.Pods, s)
+		r.Subjects = append(r.Subjects, Subject{Kind: "Pod", Namespace: p.Namespace, Name: p.Name, Owner: owner(p),
+			State: stateOf(p), Diagnoses: Pod(Seen{Pod: p, Events: about(p.Name, string(p.UID)), Now: now})})
 	}
-	slices.SortStableFunc(r.Pods, func(a, b Subject) int { return cmp.Compare(a.gravity(), b.gravity()) })
+	slices.SortStableFunc(r.Subjects, func(a, b Subject) int { return cmp.Compare(a.gravity(), b.gravity()) })
 	return r
 }
 
@@ -77,7 +74,7 @@ func (s Subject) gravity() int {
 
 // Wrong tells whether anything is wrong.
 func (r *Report) Wrong() bool {
-	return slices.ContainsFunc(slices.Concat(r.Workloads, r.Pods), func(s Subject) bool { return Wrong(s.Diagnoses) > 0 })
+	return slices.ContainsFunc(r.Subjects, func(s Subject) bool { return Wrong(s.Diagnoses) > 0 })
 }
 
 // stateOf is what kubectl get pods says of a pod, in words.
@@ -139,37 +136,32 @@ const shown = 3
 // Text writes the report for a person. A width of 0 wraps nothing.
 func (r *Report) Text(width int) string {
 	var out strings.Builder
-	for _, w := range r.Workloads {
-		w.write(&out, width, 0)
-	}
 	var told []string
 	left := 0
-	for i, p := range r.Pods {
-		if slices.Contains(told, p.signature()) {
-			continue
-		}
-		if len(told) == shown || i > 0 && Wrong(p.Diagnoses) == 0 {
+	for i, s := range r.Subjects {
+		switch signature := s.signature(); {
+		case slices.Contains(told, signature):
+		case len(told) == shown && s.Kind == "Pod":
 			left++
-			continue
-		}
-		told = append(told, p.signature())
-		same := 0
-		for _, other := range r.Pods[i+1:] {
-			if other.signature() == p.signature() {
-				same++
+		default:
+			if s.Kind == "Pod" {
+				told = append(told, signature)
 			}
+			same := 0
+			for _, other := range r.Subjects[i+1:] {
+				if other.signature() == signature {
+					same++
+				}
+			}
+			s.write(&out, width, same)
 		}
-		p.write(&out, width, same)
 	}
 	if left > 0 {
 		fmt.Fprintf(&out, "Of %d more pods -o json says more.\n", left)
 	}
-	switch {
-	case len(r.Pods) == 0 && len(r.Workloads) > 0 && !r.Wrong():
-		out.WriteString("There are no pods of it.\n")
-	case !r.Wrong():
+	if !r.Wrong() {
 		out.WriteString("Nothing is wrong that podvet can see.\n")
-	default:
+	} else {
 		out.WriteString("Times are in UTC. docs/why.md explains what is in brackets.\n")
 	}
 	return console.PrintableLines(out.String())
@@ -177,7 +169,7 @@ func (r *Report) Text(width int) string {
 
 // signature is the same for pods that are sick of the same.
 func (s Subject) signature() string {
-	var ids []string
+	ids := []string{s.Kind}
 	for _, d := range s.Diagnoses {
 		ids = append(ids, d.ID+"/"+d.Container)
 	}

@@ -25,7 +25,7 @@ func stops(s Seen, all []patient) Diagnosis {
 			running = append(running, p.Name)
 		}
 	}
-	late := s.Now.Sub(end)
+	late, node := s.Now.Sub(end), s.Pod.Spec.NodeName
 	switch {
 	case len(running) == 0 && len(s.Pod.Finalizers) > 0:
 		return Diagnosis{ID: StuckTerminating, Wrong: true,
@@ -37,7 +37,7 @@ func stops(s Seen, all []patient) Diagnosis {
 	case late > overdue:
 		d := Diagnosis{ID: StuckTerminating, Wrong: true,
 			Message:  "The pod should have been gone " + length(late) + " ago.",
-			Advice:   "See whether the node " + s.Pod.Spec.NodeName + " answers: kubectl get node " + s.Pod.Spec.NodeName + ".",
+			Advice:   "See whether the node " + node + " answers: kubectl get node " + node + ".",
 			Evidence: []string{"metadata.deletionTimestamp: " + clock(end)}}
 		if len(running) > 0 {
 			d.Message += " These containers still run, as far as is known: " + strings.Join(running, ", ") + "."
@@ -102,7 +102,8 @@ func jobWaits(s Seen, all []patient) []Diagnosis {
 			continue
 		}
 		waits = append(waits, Diagnosis{ID: JobNeverEnds, Container: p.Name, Wrong: true,
-			Message: about(p.Name) + fmt.Sprintf("it still runs %s after container %q completed, and the Job waits for both.",
+			Message: about(p.Name) + fmt.Sprintf(
+				"it still runs %s after container %q completed, and the Job waits for both.",
 				length(s.Now.Sub(completed)), done.Name),
 			Advice:   "If it only serves the other, make it a sidecar: an init container with restartPolicy Always.",
 			Evidence: []string{runText(done.status.State.Terminated)}})

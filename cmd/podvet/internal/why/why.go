@@ -111,8 +111,8 @@ func noProgress(w *appsv1.Deployment, c appsv1.DeploymentCondition) Diagnosis {
 		limit = *w.Spec.ProgressDeadlineSeconds
 	}
 	return Diagnosis{ID: NoProgress, Wrong: true,
-		Message: fmt.Sprintf("The rollout of Deployment/%s made no progress for %s: %d of %d pods are available.", w.Name,
-			seconds(int64(limit)), w.Status.AvailableReplicas, w.Status.Replicas),
+		Message: fmt.Sprintf("The rollout of Deployment/%s made no progress for %s: %d of %d pods are available.",
+			w.Name, seconds(int64(limit)), w.Status.AvailableReplicas, w.Status.Replicas),
 		Advice:   "Repair its pods. If they only boot slowly, raise progressDeadlineSeconds: image pulls count, too.",
 		Evidence: []string{"condition Progressing: " + console.OneLine(c.Message)}}
 }
