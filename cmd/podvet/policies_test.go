@@ -42,7 +42,7 @@ type publishedPolicy struct {
 func readPublished(t *testing.T, dir string) publishedPolicy {
 	t.Helper()
 	file := filepath.Join(dir, "policy.yaml")
-	source, err := readPolicy(file)
+	source, err := preview.ReadPolicyFile(file, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,8 +13,6 @@ import (
 	"github.com/podvet/podvet/cmd/podvet/internal/input"
 	"github.com/podvet/podvet/cmd/podvet/internal/manifest"
 	"github.com/podvet/podvet/cmd/podvet/internal/preview"
-	"github.com/podvet/podvet/cmd/podvet/internal/report"
-	"github.com/podvet/podvet/cmd/podvet/internal/vet"
 	"github.com/podvet/podvet/rules/catalogue"
 	"github.com/podvet/podvet/rules/policy"
 )
@@ -44,8 +41,8 @@ Exit status: 0, or 2 when not all of the work could be done.`,
 			if err != nil {
 				return err
 			}
-			changes := preview.Policies(both[0], both[1])
-			if err := printChanges(cmd.OutOrStdout(), changes); err != nil || len(args) == 2 {
+			_, err = io.WriteString(cmd.OutOrStdout(), preview.InWords(preview.Policies(both[0], both[1])))
+			if err != nil || len(args) == 2 {
 				return err
 			}
 			return diffSubjects(cmd, args[2:], both)
@@ -73,24 +70,6 @@ func twoPolicies(cmd *cobra.Command, args []string) (both [2]*policy.Policy, err
 	return both, nil
 }
 
-func printChanges(w io.Writer, changes []preview.Change) error {
-	if len(changes) == 0 {
-		_, err := fmt.Fprintln(w, "The policies mean the same.")
-		return err
-	}
-	var text strings.Builder
-	where := ""
-	for _, c := range changes {
-		if c.Where != where {
-			text.WriteString(c.Where + "\n")
-			where = c.Where
-		}
-		text.WriteString("  " + c.What + "\n")
-	}
-	_, err := io.WriteString(w, text.String())
-	return err
-}
-
 // diffSubjects judges everything by both policies and tells who is affected.
 func diffSubjects(cmd *cobra.Command, args []string, both [2]*policy.Policy) error {
 	in, namespaces, err := input.Read(args, cmd.InOrStdin(), input.Selection{Around: true}, func() {})
@@ -99,14 +78,9 @@ func diffSubjects(cmd *cobra.Command, args []string, both [2]*policy.Policy) err
 	}
 	defer func() { _ = in.Close() }() // it was only read
 	warnOf(cmd, namespaces)
-	var reports [2]*report.Report
-	for i, p := range both {
-		if i > 0 {
-			if err := in.Rewind(); err != nil {
-				return err
-			}
-		}
-		reports[i] = vet.Judge{Policy: p, Namespaces: namespaces}.All(in.Texts, func() {}, nil)
+	reports, err := preview.ByBoth(in, namespaces, both)
+	if err != nil {
+		return err
 	}
 	text := preview.Affected(reports[0], reports[1])
 	problems := problemsOf(reports[1])

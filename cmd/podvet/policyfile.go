@@ -1,10 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -13,7 +10,6 @@ import (
 
 	"github.com/podvet/podvet/cmd/podvet/internal/input"
 	"github.com/podvet/podvet/cmd/podvet/internal/preview"
-	"github.com/podvet/podvet/cmd/podvet/internal/stream"
 	"github.com/podvet/podvet/rules"
 	"github.com/podvet/podvet/rules/catalogue"
 	"github.com/podvet/podvet/rules/pod"
@@ -113,25 +109,5 @@ func policyOr(cmd *cobra.Command, file string, others ...string) (policy.Source,
 
 // policyFrom reads a policy from a file or, for -, from standard input. others is what the command reads too.
 func policyFrom(cmd *cobra.Command, file string, others ...string) (policy.Source, error) {
-	if file != input.Stdin {
-		return readPolicy(file)
-	}
-	if slices.Contains(others, input.Stdin) {
-		return policy.Source{}, errors.New("standard input can be read only once, " +
-			"and is asked for the policy and for something else: name a file for one of them")
-	}
-	text, err := io.ReadAll(cmd.InOrStdin())
-	if err != nil {
-		return policy.Source{}, stream.Unreadable(input.NameOf(file), 0, err)
-	}
-	return preview.ReadPolicy(input.NameOf(file), text)
-}
-
-// readPolicy reads a file that is a policy or a ConfigMap with one.
-func readPolicy(file string) (policy.Source, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return policy.Source{}, stream.Unreadable(file, 0, err)
-	}
-	return preview.ReadPolicy(file, text)
+	return preview.ReadPolicyFile(file, cmd.InOrStdin(), others)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -49,18 +48,7 @@ Exit status: 0 all cases pass, 1 one fails, 2 not all of the work could be done.
 
 func runTests(cmd *cobra.Command, args []string) error {
 	run := preview.TestRun{Out: cmd.OutOrStdout()}
-	var errs []error
-	for _, dir := range args {
-		files, err := preview.TestFiles(dir)
-		if err != nil {
-			errs = append(errs, err)
-		}
-		for _, file := range files {
-			errs = append(errs, run.File(file))
-		}
-	}
-	_, _ = fmt.Fprintf(run.Out, "%d passed, %d failed\n", run.Passed, run.Failed)
-	switch err := errors.Join(errs...); {
+	switch err := run.Folders(args); {
 	case err != nil: // each line of it starts with its place
 		return problemList(func(yield func(error) bool) {
 			for line := range strings.Lines(err.Error()) {

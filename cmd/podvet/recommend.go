@@ -8,10 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podvet/podvet/cmd/podvet/internal/console"
 	"github.com/podvet/podvet/cmd/podvet/internal/doctor"
@@ -121,24 +119,14 @@ func (f *recommendFlags) run(cmd *cobra.Command, names []live.Named, manifests [
 	var problems []manifest.Problem
 	problem := func(p manifest.Problem) { problems = append(problems, p) }
 	c := recommend.NewCollector()
-	wanted := live.Wanted{Names: names, Namespace: f.namespace, Event: c.Event,
-		Pod: func(p *corev1.Pod, kind, owner string, now time.Time) {
-			c.Pod(p, recommend.Owner{Namespace: p.Namespace, Kind: kind, Name: owner}, now)
-		}}
+	wanted := live.Wanted{Names: names, Namespace: f.namespace, Event: c.Event, Pod: c.Pod, Past: c.Past}
 	if len(f.files) > 0 {
 		wanted.FromFiles(f.files, cmd.InOrStdin(), problem)
 	} else if err := f.readCluster(cmd, &wanted, problem); err != nil {
 		return err
 	}
 	if f.prometheus.URL != "" {
-		wanted.FromPrometheus(cmd.Context(), f.prometheus, func(p live.Past) {
-			past := recommend.Past{Owner: recommend.Owner{Namespace: p.Namespace, Kind: p.Kind, Name: p.Owner},
-				Ready: p.Ready, Containers: map[string]recommend.PastStarts{}}
-			for name, starts := range p.Containers {
-				past.Containers[name] = recommend.PastStarts(*starts)
-			}
-			c.Past(past)
-		}, problem)
+		wanted.FromPrometheus(cmd.Context(), f.prometheus, problem)
 	}
 	report, out := c.Report(f.Options), cmd.OutOrStdout()
 	var err error
@@ -146,11 +134,9 @@ func (f *recommendFlags) run(cmd *cobra.Command, names []live.Named, manifests [
 	case f.output == "json":
 		err = report.JSON(out)
 	case len(manifests) > 0:
+		change := input.Changer{Out: out, Said: cmd.ErrOrStderr(), Of: report.Change, Problem: problem}
 		for _, file := range manifests {
-			changed, failed := input.WriteChange(out, file, report.Change, problem)
-			if err = errors.Join(err, failed); !changed && len(problems) == 0 {
-				console.Say(cmd.ErrOrStderr(), slices.Values([]string{file + ": nothing to change"}))
-			}
+			err = errors.Join(err, change.File(file))
 		}
 	case f.output == "patch":
 		err = report.Commands(out)

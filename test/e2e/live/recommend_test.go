@@ -38,7 +38,6 @@ func (m *maker) starts(ns string, pods int) {
 			name := fmt.Sprintf("web-%d", i)
 			p := &corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
 			p.Name, p.Namespace = name, ns
-			p.Spec.NodeName = "gone" // its pods are bound, and no scheduler looks at them
 			p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "example.com/v1", Kind: "Shop",
 				Name: fmt.Sprintf("shop-%d", i/20), UID: "00000000-0000-0000-0000-000000000000", Controller: new(true)}}
 			p.Spec.Containers[0].ReadinessProbe = p.Spec.Containers[0].LivenessProbe.DeepCopy()

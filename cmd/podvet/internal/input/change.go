@@ -2,30 +2,40 @@ package input
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 
+	"github.com/podvet/podvet/cmd/podvet/internal/console"
 	"github.com/podvet/podvet/cmd/podvet/internal/manifest"
 	"github.com/podvet/podvet/cmd/podvet/internal/stream"
 )
 
-// WriteChange prints a file's changes as a diff, and tells whether there are any.
-func WriteChange(
-	out io.Writer, file string, change func(*manifest.Document) (manifest.Change, *manifest.Problem),
-	problem func(manifest.Problem),
-) (changed bool, err error) {
+// Changer prints how manifests change.
+type Changer struct {
+	Out, Said io.Writer // for diffs, and for what is said beside them
+	Of        func(*manifest.Document) (manifest.Change, *manifest.Problem)
+	Problem   func(manifest.Problem)
+}
+
+// File prints a file's changes as a diff.
+func (c Changer) File(file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		problem(stream.Unreadable(file, 0, err))
-		return false, nil
+		c.Problem(stream.Unreadable(file, 0, err))
+		return nil
 	}
 	var all manifest.Repairs
-	stream.Split(file, bytes.NewReader(text), func(c stream.Chunk) { all.Add(manifest.Repair(c, change)) }, problem)
+	take := func(chunk stream.Chunk) { all.Add(manifest.Repair(chunk, c.Of)) }
+	stream.Split(file, bytes.NewReader(text), take, c.Problem)
 	for _, p := range all.Problems {
-		problem(p)
+		c.Problem(p)
 	}
-	if len(all.Edits) == 0 {
-		return false, nil
+	if len(all.Edits) > 0 {
+		return manifest.WriteDiff(c.Out, Relative(file), text, manifest.Splice(text, all.Edits))
 	}
-	return true, manifest.WriteDiff(out, Relative(file), text, manifest.Splice(text, all.Edits))
+	if len(all.Problems) == 0 {
+		_, err = fmt.Fprintln(c.Said, console.Printable(file+": nothing to change"))
+	}
+	return err
 }

@@ -35,23 +35,26 @@ func (p Prometheus) Check() error {
 
 var duration = regexp.MustCompile(`^[1-9][0-9]{0,3}[mhdw]$`)
 
-// Past is a pod that Prometheus tells of, with times in seconds since 1970.
-type Past struct {
-	Namespace, Kind, Owner string
-	Containers             map[string]*PastContainer
-	Ready                  int64 // all containers, for the first time; 0 for never
-}
+// Owner is the controller of pods as a person names it.
+type Owner = struct{ Namespace, Kind, Name string }
 
-// PastContainer is one of its containers.
-type PastContainer struct{ First, Last, Restarts int64 } // starts
+// Starts are the first and the last start of a container in seconds since 1970, and how often it was restarted.
+type Starts = struct{ First, Last, Restarts int64 }
+
+// past is a pod that Prometheus tells of.
+type past struct {
+	owner      Owner
+	containers map[string]*Starts
+	ready      int64 // all containers, for the first time, in seconds since 1970; 0 for never
+}
 
 // The metrics, with the labels that kube-state-metrics documents in docs/metrics/workload/pod-metrics.md and
 // replicaset-metrics.md. The time of readiness is the last transition of the condition ContainersReady to true
-// (its internal/store/pod.go), so the lowest of a pod is the first. Labels that a scrape adds do not matter, but it must
-// keep those of kube-state-metrics (honor_labels).
+// (its internal/store/pod.go), so the lowest of a pod is the first. Labels that a scrape adds do not matter, but it
+// must keep those of kube-state-metrics (honor_labels).
 const (
 	started  = "kube_pod_container_state_started"
-	ready    = "kube_pod_status_container_ready_time"
+	isReady  = "kube_pod_status_container_ready_time"
 	restarts = "kube_pod_container_status_restarts_total"
 	podOwner = "kube_pod_owner"
 	setOwner = "kube_replicaset_owner"
@@ -63,44 +66,44 @@ type sample struct {
 	value  int64
 }
 
-// Pods hands on the pods that began since then, one by one.
-func (p Prometheus) Pods(
-	ctx context.Context, namespace string, now time.Time, hand func(uid string, past Past),
+// pods hands on the pods of that time, one by one.
+func (p Prometheus) pods(
+	ctx context.Context, namespace string, now time.Time, hand func(uid string, gone *past),
 ) error {
 	within := ""
 	if namespace != "" {
 		within = "namespace=" + strconv.Quote(namespace)
 	}
-	pods := map[string]*Past{}
-	each := func(which, function, metric, by string, take func(*Past, sample)) error {
+	pods := map[string]*past{}
+	each := func(which, function, metric, by string, take func(*past, sample)) error {
 		return p.query(ctx, fmt.Sprintf("%s by (namespace, uid, %s) (%s_over_time(%s{%s}[%s]))",
 			which, by, function, metric, within, p.Since), now, func(s sample) {
-			past := pods[s.labels["uid"]]
-			if past == nil {
-				past = &Past{Namespace: s.labels["namespace"], Containers: map[string]*PastContainer{}}
-				pods[s.labels["uid"]] = past
+			gone := pods[s.labels["uid"]]
+			if gone == nil {
+				gone = &past{owner: Owner{Namespace: s.labels["namespace"]}, containers: map[string]*Starts{}}
+				pods[s.labels["uid"]] = gone
 			}
-			take(past, s)
+			take(gone, s)
 		})
 	}
-	in := func(past *Past, s sample) *PastContainer {
+	in := func(gone *past, s sample) *Starts {
 		name := s.labels["container"]
-		if past.Containers[name] == nil {
-			past.Containers[name] = &PastContainer{}
+		if gone.containers[name] == nil {
+			gone.containers[name] = &Starts{}
 		}
-		return past.Containers[name]
+		return gone.containers[name]
 	}
 	for _, q := range []struct {
 		which, function, metric, by string
-		take                        func(*Past, sample)
+		take                        func(*past, sample)
 	}{
-		{"min", "min", started, "container", func(past *Past, s sample) { in(past, s).First = s.value }},
-		{"max", "max", started, "container", func(past *Past, s sample) { in(past, s).Last = s.value }},
-		{"max", "max", restarts, "container", func(past *Past, s sample) { in(past, s).Restarts = s.value }},
-		{"min", "min", ready, "pod", func(past *Past, s sample) { past.Ready = s.value }},
-		{"max", "last", podOwner, "pod, owner_kind, owner_name, owner_is_controller", func(past *Past, s sample) {
+		{"min", "min", started, "container", func(gone *past, s sample) { in(gone, s).First = s.value }},
+		{"max", "max", started, "container", func(gone *past, s sample) { in(gone, s).Last = s.value }},
+		{"max", "max", restarts, "container", func(gone *past, s sample) { in(gone, s).Restarts = s.value }},
+		{"min", "min", isReady, "pod", func(gone *past, s sample) { gone.ready = s.value }},
+		{"max", "last", podOwner, "pod, owner_kind, owner_name, owner_is_controller", func(gone *past, s sample) {
 			if s.labels["owner_is_controller"] == "true" {
-				past.Kind, past.Owner = s.labels["owner_kind"], s.labels["owner_name"]
+				gone.owner.Kind, gone.owner.Name = s.labels["owner_kind"], s.labels["owner_name"]
 			}
 		}},
 	} {
@@ -112,24 +115,25 @@ func (p Prometheus) Pods(
 	if err != nil {
 		return err
 	}
-	for uid, past := range pods {
-		if owner, owned := sets[Named{past.Namespace, past.Owner}]; owned && past.Kind == "ReplicaSet" {
-			past.Kind, past.Owner = owner.Kind, owner.Name
+	for uid, gone := range pods {
+		if owner, owned := sets[gone.owner]; owned {
+			gone.owner = owner
 		}
-		hand(uid, *past)
+		hand(uid, gone)
 	}
 	return nil
 }
 
 // ownersOfSets are the owners of ReplicaSets, by namespace and name.
-func (p Prometheus) ownersOfSets(ctx context.Context, within string, now time.Time) (map[Named]Named, error) {
-	sets := map[Named]Named{}
+func (p Prometheus) ownersOfSets(ctx context.Context, within string, now time.Time) (map[Owner]Owner, error) {
+	sets := map[Owner]Owner{}
 	return sets, p.query(ctx, fmt.Sprintf(
 		"max by (namespace, replicaset, owner_kind, owner_name, owner_is_controller) (last_over_time(%s{%s}[%s]))",
 		setOwner, within, p.Since), now, func(s sample) {
 		if s.labels["owner_is_controller"] == "true" {
-			set := Named{s.labels["namespace"], s.labels["replicaset"]}
-			sets[set] = Named{s.labels["owner_kind"], s.labels["owner_name"]}
+			ns := s.labels["namespace"]
+			set := Owner{ns, "ReplicaSet", s.labels["replicaset"]}
+			sets[set] = Owner{ns, s.labels["owner_kind"], s.labels["owner_name"]}
 		}
 	})
 }

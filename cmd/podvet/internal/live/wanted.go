@@ -19,7 +19,8 @@ type Wanted struct {
 	Names     []Named
 	Namespace string
 	Event     func(*corev1.Event)
-	Pod       func(p *corev1.Pod, kind, owner string, now time.Time)
+	Pod       func(p *corev1.Pod, owner Owner, now time.Time)
+	Past      func(owner Owner, containers map[string]*Starts, ready int64) // of pods that are gone, see Prometheus
 
 	seen  int
 	found []Named
@@ -43,7 +44,7 @@ func (w *Wanted) take(p *corev1.Pod, now time.Time) {
 		}
 		w.uids[string(p.UID)] = true
 		kind, owner := OwnerOf(p)
-		w.Pod(p, kind, owner, now)
+		w.Pod(p, Owner{p.Namespace, kind, owner}, now)
 	}
 }
 
@@ -98,10 +99,10 @@ func (w *Wanted) FromCluster(ctx context.Context, c Cluster, read func(), proble
 }
 
 // FromPrometheus hands on the pods that are gone.
-func (w *Wanted) FromPrometheus(ctx context.Context, p Prometheus, past func(Past), problem func(stream.Problem)) {
-	err := p.Pods(ctx, w.Namespace, time.Now(), func(uid string, gone Past) {
+func (w *Wanted) FromPrometheus(ctx context.Context, p Prometheus, problem func(stream.Problem)) {
+	err := p.pods(ctx, w.Namespace, time.Now(), func(uid string, gone *past) {
 		if !w.uids[uid] {
-			past(gone)
+			w.Past(gone.owner, gone.containers, gone.ready)
 		}
 	})
 	if err != nil {

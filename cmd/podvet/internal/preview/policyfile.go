@@ -5,13 +5,37 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/podvet/podvet/cmd/podvet/internal/input"
+	"github.com/podvet/podvet/cmd/podvet/internal/stream"
 	"github.com/podvet/podvet/rules/policy"
 	"github.com/podvet/podvet/rules/policy/strict"
 )
+
+// ReadPolicyFile reads a policy from a file or, for -, from standard input, unless others are read from there too.
+func ReadPolicyFile(file string, stdin io.Reader, others []string) (policy.Source, error) {
+	if file != input.Stdin {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return policy.Source{}, stream.Unreadable(file, 0, err)
+		}
+		return ReadPolicy(file, text)
+	}
+	if slices.Contains(others, input.Stdin) {
+		return policy.Source{}, errors.New("standard input can be read only once, " +
+			"and is asked for the policy and for something else: name a file for one of them")
+	}
+	text, err := io.ReadAll(stdin)
+	if err != nil {
+		return policy.Source{}, stream.Unreadable(input.NameOf(file), 0, err)
+	}
+	return ReadPolicy(input.NameOf(file), text)
+}
 
 // ReadPolicy finds the policy in a file: all of it, or the key policy.yaml of a ConfigMap, which may be one of several
 // documents or of the items of a List. The error is of type policy.Errors.

@@ -87,6 +87,22 @@ type TestRun struct {
 	Passed, Failed int
 }
 
+// Folders runs the cases of all files in folders.
+func (r *TestRun) Folders(folders []string) error {
+	var errs []error
+	for _, dir := range folders {
+		files, err := TestFiles(dir)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		for _, file := range files {
+			errs = append(errs, r.File(file))
+		}
+	}
+	_, _ = fmt.Fprintf(r.Out, "%d passed, %d failed\n", r.Passed, r.Failed)
+	return errors.Join(errs...)
+}
+
 // File runs the cases of a file.
 func (r *TestRun) File(name string) error {
 	text, err := os.ReadFile(name)

@@ -25,7 +25,7 @@ func NewCollector() *Collector {
 }
 
 // Owner is whose pods start, as a person names it.
-type Owner struct{ Namespace, Kind, Name string }
+type Owner = struct{ Namespace, Kind, Name string }
 
 // workload is what was seen of an owner's pods.
 type workload struct {

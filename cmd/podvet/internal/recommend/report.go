@@ -77,7 +77,7 @@ type Stops struct {
 // Why there is no advice.
 const (
 	noteFew     = "too few starts to recommend anything: ten are enough, or write --few"
-	noteBlind   = "nothing tells when it is up: add a readinessProbe"
+	noteBlind   = "nothing tells when it is up, because it has neither a readinessProbe nor a startupProbe"
 	noteFits    = "its probes fit"
 	noteNothing = "no start was seen"
 )
