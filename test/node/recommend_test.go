@@ -71,6 +71,7 @@ func TestRecommend(t *testing.T) {
 			var found struct {
 				Containers []struct {
 					Starts, Killed, MedianSeconds, LongestSeconds, NeedsSeconds int
+					LeftOut                                                     struct{ ReadyAgain, WithAnother int }
 				}
 			}
 			if err := json.Unmarshal(out, &found); err != nil || len(found.Containers) != 1 {

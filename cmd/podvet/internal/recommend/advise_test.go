@@ -3,6 +3,7 @@ package recommend
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,10 +21,14 @@ func booted(t *testing.T, container string, starts int) *Collector {
 	t.Helper()
 	c, owner := NewCollector(), Owner{"shop", "Deployment", "web"}
 	c.Pod(podOf(t, "containers: [{name: app, image: x, ports: [{containerPort: 80}], "+container+"}]"), owner, noon)
-	for range starts {
-		c.Span(owner, "app", spanOf(50, 0))
-	}
+	c.boot(owner, starts)
 	return c
+}
+
+// boot notes starts in 50 s.
+func (c *Collector) boot(owner Owner, starts int) {
+	app := c.owners[owner].of("app")
+	app.spans = append(app.spans, slices.Repeat([]Span{spanOf(50, 0)}, starts)...)
 }
 
 // TestAdvice: which numbers fit which probes.

@@ -78,16 +78,6 @@ func (c *Collector) Pod(p *corev1.Pod, owner Owner, now time.Time) {
 	}
 }
 
-// Span notes a start that something else than a pod's status told of.
-func (c *Collector) Span(owner Owner, container string, span Span) bool {
-	w := c.owners[owner]
-	if w == nil {
-		return false
-	}
-	w.of(container).spans = append(w.of(container).spans, span)
-	return true
-}
-
 func (w *workload) of(container string) *seen {
 	if w.seen[container] == nil {
 		w.seen[container] = &seen{}

@@ -9,7 +9,7 @@ import (
 
 // told is what events tell of one container that its status does not.
 type told struct {
-	unready  time.Time // the readinessProbe last failed
+	unready  time.Time // the readinessProbe failed for the first time that is remembered
 	stopping time.Time // it was last told to stop
 	killed   int       // boots that the startupProbe ended
 }
@@ -27,7 +27,7 @@ const (
 
 // note adds what an event tells.
 func (t *told) note(e *corev1.Event) {
-	last, count := lastSeen(e)
+	first, last, count := seenAt(e)
 	switch {
 	case e.Reason == killing:
 		t.stopping = later(t.stopping, last)
@@ -35,16 +35,22 @@ func (t *told) note(e *corev1.Event) {
 			t.killed += count
 		}
 	case strings.HasPrefix(e.Message, readinessFailed):
-		t.unready = later(t.unready, last)
+		if t.unready.IsZero() || first.Before(t.unready) {
+			t.unready = first
+		}
 	}
 }
 
-func lastSeen(e *corev1.Event) (last time.Time, count int) {
-	last, count = later(e.LastTimestamp.Time, e.EventTime.Time), max(int(e.Count), 1)
+// seenAt is when an event came for the first and for the last time, and how often.
+func seenAt(e *corev1.Event) (first, last time.Time, count int) {
+	first, last, count = e.FirstTimestamp.Time, later(e.LastTimestamp.Time, e.EventTime.Time), max(int(e.Count), 1)
+	if first.IsZero() {
+		first = e.EventTime.Time
+	}
 	if e.Series != nil {
 		last, count = later(last, e.Series.LastObservedTime.Time), max(count, int(e.Series.Count))
 	}
-	return last, count
+	return first, last, count
 }
 
 func later(a, b time.Time) time.Time {

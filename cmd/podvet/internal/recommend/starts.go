@@ -11,8 +11,8 @@ import (
 const (
 	// rounding is how much the difference of two truncated times can be too small, with a moment for the status.
 	rounding = 2
-	// flapped: nobody waits that long for a boot. What was Ready later was Ready before.
-	flapped = 3600
+	// longestBoot: nobody waits that long for a boot. What was Ready later was Ready before.
+	longestBoot = 3600
 )
 
 // One is one container of a pod, as its status tells it.
@@ -30,7 +30,8 @@ type clock struct {
 	lag    int64     // seconds by which a probe can be late to find that the app serves
 	kills  pod.Probe // the startupProbe, or without one the livenessProbe
 	killed bool      // whether there is one that can kill
-	waits  int64     // seconds that the readinessProbe waits in any case
+	waits  int64     // seconds until the readinessProbe has run for the first time
+	first  bool      // nothing holds that back
 }
 
 // clockOf is false where nothing tells: then the container is Ready as soon as it runs.
@@ -38,7 +39,8 @@ func clockOf(s *pod.Subject, c *pod.Container) (k clock, ok bool) {
 	startup, hasStartup := c.ProbeOf(pod.Startup)
 	readiness, hasReadiness := c.ProbeOf(pod.Readiness)
 	if hasReadiness {
-		k.lag, k.waits = max(readiness.Period(), readiness.Timeout()), readiness.Delay()+readiness.Period()
+		k.lag = max(readiness.Period(), readiness.Timeout())
+		k.waits, k.first = readiness.Delay()+readiness.Period()+readiness.Timeout(), !hasStartup
 	}
 	if hasStartup { // its success has the readinessProbe run at once (K pkg/kubelet/prober/prober_manager.go)
 		k.lag = max(startup.Period(), startup.Timeout())
@@ -57,9 +59,9 @@ func clockOf(s *pod.Subject, c *pod.Container) (k clock, ok bool) {
 // mostSeconds is the longest that a boot can be seen to take: longer ones are killed.
 func (k clock) mostSeconds() int64 {
 	if !k.killed {
-		return flapped
+		return longestBoot
 	}
-	return min(max(k.kills.Worst(), k.waits)+k.lag+rounding, flapped)
+	return min(max(k.kills.Worst(), k.waits)+k.lag+rounding, longestBoot)
 }
 
 // outcome is what becomes of a start that is looked at.
@@ -90,10 +92,16 @@ func (o one) present(k clock) (Span, outcome) {
 		return Span{}, together
 	}
 	seconds := secondsBetween(start, at)
-	if seconds < 0 || seconds > k.mostSeconds() || o.told.unready.After(at) {
+	if seconds < 0 || seconds > k.mostSeconds() || o.flapped(k, start, at) {
 		return Span{}, again
 	}
 	return spanOf(seconds, k.lag), measured
+}
+
+// flapped tells whether the readinessProbe failed for the first time long after the start: it had succeeded before.
+func (o one) flapped(k clock, start, ready time.Time) bool {
+	first := o.told.unready
+	return k.first && first.After(start) && first.Before(ready) && secondsBetween(start, first) > k.waits+rounding
 }
 
 // waiting is a start that goes on.

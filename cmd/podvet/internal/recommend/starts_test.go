@@ -56,8 +56,8 @@ func TestStarts(t *testing.T) {
 		waiting = "{name: app, ready: false, state: {running: {startedAt: @5}}}"
 	)
 	event := func(reason, message string, count int32, seconds int) *corev1.Event {
-		return &corev1.Event{Reason: reason, Message: message, Count: count,
-			LastTimestamp: metav1.NewTime(noon.Add(time.Duration(seconds) * time.Second)),
+		at := metav1.NewTime(noon.Add(time.Duration(seconds) * time.Second))
+		return &corev1.Event{Reason: reason, Message: message, Count: count, FirstTimestamp: at, LastTimestamp: at,
 			InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "shop", Name: "web-1",
 				FieldPath: "spec.containers{app}"}}
 	}
@@ -77,10 +77,12 @@ func TestStarts(t *testing.T) {
 			want: []Span{{584, 596}}},
 		"nobody waits that long": {containers: alone, ready: isReady + "9000", statuses: running, again: 1},
 		"nothing tells":          {containers: blind, ready: isReady + "6", statuses: running},
-		"its readinessProbe failed later": {containers: app, ready: isReady + "25", statuses: running, again: 1,
-			events: []*corev1.Event{event("Unhealthy", "Readiness probe failed: no", 3, 27)}},
+		"its readinessProbe failed later": {containers: app, ready: isReady + "25", statuses: running,
+			events: []*corev1.Event{event("Unhealthy", "Readiness probe failed: no", 3, 27)}, want: []Span{{14, 21}}},
+		"its readinessProbe failed for the first time after a while": {containers: app, ready: isReady + "25", again: 1,
+			statuses: running, events: []*corev1.Event{event("Unhealthy", "Readiness probe failed: no", 3, 20)}},
 		"its readinessProbe failed while it booted": {containers: app, ready: isReady + "25", statuses: running,
-			events: []*corev1.Event{event("Unhealthy", "Readiness probe failed: no", 3, 20)}, want: []Span{{14, 21}}},
+			events: []*corev1.Event{event("Unhealthy", "Readiness probe failed: no", 3, 10)}, want: []Span{{14, 21}}},
 		"beside a container without probes": {containers: app + "," + other, ready: isReady + "25",
 			statuses: running + ", {name: other, ready: true, state: {running: {startedAt: @6}}}",
 			want:     []Span{{14, 21}}},

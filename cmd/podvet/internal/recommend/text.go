@@ -3,21 +3,34 @@ package recommend
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/podvet/podvet/cmd/podvet/internal/console"
 )
 
+// many containers are so many that those without advice are only counted.
+const many = 50
+
 // Text is the report for people.
 func (r *Report) Text(width int) string {
 	var out strings.Builder
+	counted := map[string]int{}
 	for i := range r.Containers {
 		one := &r.Containers[i]
+		if one.Note != "" && len(r.Containers) > many {
+			counted[one.Note]++
+			continue
+		}
 		out.WriteString(console.Printable(one.title()) + "\n")
 		for _, line := range one.lines() {
 			out.WriteString("  " + console.Wrap(console.Printable(line), 2, width, "    "))
 		}
 		out.WriteString("\n")
+	}
+	for _, note := range slices.Sorted(maps.Keys(counted)) {
+		out.WriteString(count(counted[note], "container") + " more: " + note + ".\n")
 	}
 	if len(r.Containers) > 0 {
 		out.WriteString(r.summary() + "\n")
