@@ -155,7 +155,7 @@ func (f *recommendFlags) readCluster(cmd *cobra.Command, w *live.Wanted, problem
 		return err
 	}
 	if w.Namespace == "" && !f.cluster {
-		w.Namespace = f.Kubeconfig.Namespace()
+		w.Namespace = f.Namespace()
 	}
 	tell, done := console.Progress(cmd.ErrOrStderr())
 	defer done()

@@ -52,7 +52,7 @@ func simulated(
 // and stays below twice the least that does, in at least 95 of 100 repetitions. Where starts were killed it may be no
 // lower: it covers as much.
 func TestAdviceCovers(t *testing.T) {
-	const starts, repetitions = 40, 100
+	const starts, repetitions = 40, 1000
 	for name, boot := range boots {
 		for _, c := range []struct {
 			period        int64

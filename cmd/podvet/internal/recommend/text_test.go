@@ -14,7 +14,8 @@ func TestManyAreCounted(t *testing.T) {
 		c.owners[Owner{"shop", "Deployment", fmt.Sprintf("o%d", i)}].of("app")
 	}
 	text := c.Report(Options{Margin: DefaultMargin}).Text(0)
-	want := fmt.Sprintf("%d containers more: %s.\n%d containers, 1 with something to change.\n", many, noteBlind, many+1)
+	want := fmt.Sprintf("%d containers more: %s.\n%d containers, 1 with something to change.\n", many, noteBlind,
+		many+1)
 	if strings.Count(text, "container app: ") != 1 || !strings.HasSuffix(text, want) {
 		t.Error(text)
 	}
