@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,8 +43,8 @@ Exit status: 0, or 2 when not all of the work could be done.`,
 			if err != nil {
 				return err
 			}
-			changes := preview.Policies(both[0], both[1])
-			if err := printChanges(cmd.OutOrStdout(), changes); err != nil || len(args) == 2 {
+			changes := preview.Text(preview.Policies(both[0], both[1]))
+			if _, err := io.WriteString(cmd.OutOrStdout(), changes); err != nil || len(args) == 2 {
 				return err
 			}
 			return diffSubjects(cmd, args[2:], both)
@@ -71,24 +70,6 @@ func twoPolicies(cmd *cobra.Command, args []string) (both [2]*policy.Policy, err
 		return both, mistakes
 	}
 	return both, nil
-}
-
-func printChanges(w io.Writer, changes []preview.Change) error {
-	if len(changes) == 0 {
-		_, err := fmt.Fprintln(w, "The policies mean the same.")
-		return err
-	}
-	var text strings.Builder
-	where := ""
-	for _, c := range changes {
-		if c.Where != where {
-			text.WriteString(c.Where + "\n")
-			where = c.Where
-		}
-		text.WriteString("  " + c.What + "\n")
-	}
-	_, err := io.WriteString(w, text.String())
-	return err
 }
 
 // diffSubjects judges everything by both policies and tells who is affected.

@@ -15,7 +15,7 @@ import (
 func TestWhyIsDocumented(t *testing.T) {
 	session := regexp.MustCompile("(?s)```console\n\\$ podvet why (?:deploy/)?(\\S+)\n(.*?)```\n")
 	sessions := 0
-	for _, file := range []string{"docs/why.md", "README.md"} {
+	for _, file := range []string{"docs/why.md", "README.md", "README.ko.md"} {
 		page, err := os.ReadFile("../../" + file)
 		if err != nil {
 			t.Fatal(err)
@@ -28,7 +28,7 @@ func TestWhyIsDocumented(t *testing.T) {
 			}
 		}
 	}
-	if sessions < 4 {
+	if sessions < 6 {
 		t.Errorf("only %d sessions", sessions)
 	}
 	page, _ := os.ReadFile("../../docs/why.md")
