@@ -29,13 +29,13 @@ func (p *patient) notMade() []Diagnosis {
 	switch {
 	case waiting != nil && slices.Contains(imageReasons, waiting.Reason):
 		d := Diagnosis{ID: Image, Container: p.Name, Wrong: true,
-			Message: about(p.Name) + fmt.Sprintf("its image %q cannot be pulled.", p.Container.Image),
+			Message: about(p.Name) + fmt.Sprintf("its image %q cannot be pulled.", p.Image),
 			Advice: "Correct the image's name and tag, or see that the node reaches the registry and " +
 				"imagePullSecrets name a login.",
 			Evidence: []string{"status: " + waiting.Reason + ": " + console.OneLine(waiting.Message)}}
 		if waiting.Reason == "ErrImageNeverPull" {
 			d.Message = about(p.Name) + fmt.Sprintf(
-				"its image %q is not on the node, and imagePullPolicy Never pulls none.", p.Container.Image)
+				"its image %q is not on the node, and imagePullPolicy Never pulls none.", p.Image)
 			d.Advice = "Load the image onto the node, or set imagePullPolicy to IfNotPresent."
 		}
 		return []Diagnosis{d}

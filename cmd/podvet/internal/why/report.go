@@ -169,11 +169,11 @@ func (r *Report) Text(width int) string {
 
 // signature is the same for pods that are sick of the same.
 func (s Subject) signature() string {
-	ids := []string{s.Kind}
+	signature := s.Kind
 	for _, d := range s.Diagnoses {
-		ids = append(ids, d.ID+"/"+d.Container)
+		signature += " " + d.ID + "/" + d.Container
 	}
-	return strings.Join(ids, " ")
+	return signature
 }
 
 // write writes the subject with its diagnoses, numbered; same is how many other pods are sick of the same.

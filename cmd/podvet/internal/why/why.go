@@ -49,10 +49,13 @@ func unclear(s Seen) []Diagnosis {
 		phase == corev1.PodFailed || since < notYet {
 		return nil
 	}
-	return []Diagnosis{{ID: Unclear, Wrong: true,
-		Message:  "The pod has not been ready for " + length(since) + ", and podvet does not see why.",
-		Advice:   "See whether its node answers, and what kubectl describe pod " + s.Pod.Name + " says.",
-		Evidence: []string{"condition Ready: " + console.OneLine(statusText(ready))}}}
+	d := Diagnosis{ID: Unclear, Wrong: true,
+		Message: "The pod has not been ready for " + length(since) + ", and podvet does not see why.",
+		Advice:  "See whether its node answers, and what kubectl describe pod " + s.Pod.Name + " says."}
+	if said := statusText(ready); said != "" {
+		d.Evidence = append(d.Evidence, "condition Ready: "+console.OneLine(said))
+	}
+	return []Diagnosis{d}
 }
 
 // Workload says what is wrong with a workload itself, from its conditions and the events about it.

@@ -54,17 +54,37 @@ func TestRecorded(t *testing.T) {
 			if well := strings.HasPrefix(name, "well") || slow; well == r.Wrong() {
 				t.Errorf("well is %t, and wrong is %t", well, r.Wrong())
 			}
-			got := r.Text(120)
-			want := strings.TrimSuffix(file, ".json") + ".txt"
-			if *update {
-				if err := os.WriteFile(want, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			text, err := os.ReadFile(want)
-			if err != nil || string(text) != got {
-				t.Errorf("%v, want\n%s\ngot\n%s", err, text, got)
-			}
+			wantText(t, strings.TrimSuffix(file, ".json")+".txt", r.Text(120))
 		})
+	}
+}
+
+// TestMade: the same of pods that the tests' node cannot show, written by hand.
+func TestMade(t *testing.T) {
+	files, err := filepath.Glob("testdata/made/*.yaml")
+	if err != nil || len(files) < 20 {
+		t.Fatalf("%d pods, %v", len(files), err)
+	}
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+			found := live.Objects{}
+			live.ReadFile(file, nil, &found, func(p stream.Problem) { t.Error(p) })
+			wantText(t, strings.TrimSuffix(file, ".yaml")+".txt",
+				Of(found.Workloads, found.Pods, found.Events, ownerOf, now).Text(120))
+		})
+	}
+}
+
+// wantText compares with a file, or writes it.
+func wantText(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want, err := os.ReadFile(file); err != nil || string(want) != got {
+		t.Errorf("%v, want\n%s\ngot\n%s", err, want, got)
 	}
 }
