@@ -87,6 +87,13 @@ func notPlaced(s Seen) []Diagnosis {
 			Advice:   "Read the scheduler's words: they count the nodes by what keeps the pod away.",
 			Evidence: []string{"condition PodScheduled: " + console.OneLine(statusText(scheduled))}}}
 	}
+	if age := s.Now.Sub(s.Pod.CreationTimestamp.Time); s.Pod.Spec.NodeName == "" && scheduled.Status == "" &&
+		s.Pod.Status.Phase == corev1.PodPending && age > notYet {
+		return []Diagnosis{{ID: Unscheduled, Wrong: true,
+			Message: fmt.Sprintf("No scheduler has looked at the pod for %s: it waits for the one named %q.", length(age),
+				s.Pod.Spec.SchedulerName),
+			Advice: "See that it runs, or leave out spec.schedulerName."}}
+	}
 	for _, status := range slices.Concat(s.Pod.Status.InitContainerStatuses, s.Pod.Status.ContainerStatuses) {
 		if waiting := status.State.Waiting; waiting == nil || waiting.Reason != "ContainerCreating" &&
 			waiting.Reason != "PodInitializing" {

@@ -1,6 +1,7 @@
 package why
 
 import (
+	"cmp"
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -44,7 +45,7 @@ func Pod(s Seen) []Diagnosis {
 // unclear is about a pod that should be ready, and podvet does not know why it is not.
 func unclear(s Seen) []Diagnosis {
 	ready := condition(s.Pod, corev1.PodReady)
-	since := s.Now.Sub(ready.LastTransitionTime.Time)
+	since := s.Now.Sub(cmp.Or(ready.LastTransitionTime, s.Pod.CreationTimestamp).Time)
 	if phase := s.Pod.Status.Phase; ready.Status == corev1.ConditionTrue || phase == corev1.PodSucceeded ||
 		phase == corev1.PodFailed || since < notYet {
 		return nil
