@@ -90,8 +90,8 @@ func notPlaced(s Seen) []Diagnosis {
 	if age := s.Now.Sub(s.Pod.CreationTimestamp.Time); s.Pod.Spec.NodeName == "" && scheduled.Status == "" &&
 		s.Pod.Status.Phase == corev1.PodPending && age > notYet {
 		return []Diagnosis{{ID: Unscheduled, Wrong: true,
-			Message: fmt.Sprintf("No scheduler has looked at the pod for %s: it waits for the one named %q.", length(age),
-				s.Pod.Spec.SchedulerName),
+			Message: fmt.Sprintf("No scheduler has looked at the pod for %s: it waits for the one named %q.",
+				length(age), s.Pod.Spec.SchedulerName),
 			Advice: "See that it runs, or leave out spec.schedulerName."}}
 	}
 	for _, status := range slices.Concat(s.Pod.Status.InitContainerStatuses, s.Pod.Status.ContainerStatuses) {

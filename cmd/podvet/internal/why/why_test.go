@@ -103,7 +103,7 @@ func TestOddObjects(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range 200 {
+		for range 40 {
 			var object any
 			if err := json.Unmarshal(text, &object); err != nil {
 				t.Fatal(err)
