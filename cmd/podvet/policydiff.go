@@ -41,8 +41,8 @@ Exit status: 0, or 2 when not all of the work could be done.`,
 			if err != nil {
 				return err
 			}
-			_, err = io.WriteString(cmd.OutOrStdout(), preview.InWords(preview.Policies(both[0], both[1])))
-			if err != nil || len(args) == 2 {
+			changes := preview.Text(preview.Policies(both[0], both[1]))
+			if _, err := io.WriteString(cmd.OutOrStdout(), changes); err != nil || len(args) == 2 {
 				return err
 			}
 			return diffSubjects(cmd, args[2:], both)

@@ -24,8 +24,6 @@ type timelineFlags struct {
 	output string
 }
 
-var timelineFormats = []string{"text", "svg", "json"}
-
 func newTimeline() *cobra.Command {
 	flags := timelineFlags{}
 	cmd := &cobra.Command{
@@ -55,9 +53,8 @@ Exit status: 0, or 2 if the pod could not be drawn.`,
 			if err := nothingToRead(cmd, args); err != nil {
 				return err
 			}
-			flags.Changed = cmd.Flags().Changed
-			errs := append([]error{oneOf("-o", flags.output, timelineFormats)}, flags.Check()...)
-			if err := flagErrors(errs); err != nil {
+			flags.Given = cmd.Flags().Changed
+			if err := flagErrors(append(flags.Check(), oneOf("-o", flags.output, picture.Formats))); err != nil {
 				return err
 			}
 			return drawTimelines(cmd, args, &flags)
@@ -77,8 +74,8 @@ Exit status: 0, or 2 if the pod could not be drawn.`,
 	set.StringVar(&flags.Kubelet, "kubernetes", fmt.Sprintf("1.%d", pod.Newest), "`VERSION` of the kubelet")
 	set.Uint64Var(&flags.Seed, "seed", 0, "draw one random run: `N` says which")
 	set.BoolVar(&flags.Fixed, "fixed", false, "draw the pod with podvet's fixes below, too")
-	set.StringVarP(&flags.output, "output", "o", "text", "`FORMAT`: "+strings.Join(timelineFormats, ", "))
-	completeWith(cmd, "output", timelineFormats)
+	set.StringVarP(&flags.output, "output", "o", "text", "`FORMAT`: "+strings.Join(picture.Formats, ", "))
+	completeWith(cmd, "output", picture.Formats)
 	return cmd
 }
 

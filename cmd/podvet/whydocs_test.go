@@ -15,7 +15,7 @@ import (
 func TestWhyIsDocumented(t *testing.T) {
 	session := regexp.MustCompile("(?s)```console\n\\$ podvet why (?:deploy/)?(\\S+)\n(.*?)```\n")
 	sessions := 0
-	for _, file := range []string{"docs/why.md", "README.md"} {
+	for _, file := range []string{"docs/why.md", "README.md", "README.ko.md"} {
 		page, err := os.ReadFile("../../" + file)
 		if err != nil {
 			t.Fatal(err)
@@ -26,9 +26,15 @@ func TestWhyIsDocumented(t *testing.T) {
 			if err != nil || string(want) != shown[2] {
 				t.Errorf("%s: of %s podvet says\n%s\nand not\n%s", file, shown[1], want, shown[2])
 			}
+			page = bytes.ReplaceAll(page, []byte(shown[2]), want)
+		}
+		if os.Getenv("UPDATE_SCRIPTS") != "" {
+			if err := os.WriteFile("../../"+file, page, 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	if sessions < 4 {
+	if sessions < 6 {
 		t.Errorf("only %d sessions", sessions)
 	}
 	page, _ := os.ReadFile("../../docs/why.md")

@@ -117,6 +117,7 @@ func (c Cluster) Find(ctx context.Context, namespace string, n Named) (*Objects,
 	}
 	return found, c.Pods(ctx, namespace, func(p *corev1.Pod) {
 		if n.Owns(p) {
+			p.ManagedFields = nil // half of it
 			found.Pods = append(found.Pods, p)
 		}
 	})

@@ -1,8 +1,6 @@
 package preview
 
 import (
-	"strings"
-
 	"github.com/podvet/podvet/cmd/podvet/internal/input"
 	"github.com/podvet/podvet/cmd/podvet/internal/manifest"
 	"github.com/podvet/podvet/cmd/podvet/internal/report"
@@ -23,21 +21,4 @@ func ByBoth(
 		reports[i] = vet.Judge{Policy: p, Namespaces: namespaces}.All(in.Texts, func() {}, nil)
 	}
 	return reports, nil
-}
-
-// InWords lists changes below the places where they are.
-func InWords(changes []Change) string {
-	if len(changes) == 0 {
-		return "The policies mean the same.\n"
-	}
-	var text strings.Builder
-	where := ""
-	for _, c := range changes {
-		if c.Where != where {
-			text.WriteString(c.Where + "\n")
-			where = c.Where
-		}
-		text.WriteString("  " + c.What + "\n")
-	}
-	return text.String()
 }

@@ -17,6 +17,23 @@ type Change struct {
 	What  string
 }
 
+// Text is the changes for a person.
+func Text(changes []Change) string {
+	if len(changes) == 0 {
+		return "The policies mean the same.\n"
+	}
+	var text strings.Builder
+	where := ""
+	for _, c := range changes {
+		if c.Where != where {
+			text.WriteString(c.Where + "\n")
+			where = c.Where
+		}
+		text.WriteString("  " + c.What + "\n")
+	}
+	return text.String()
+}
+
 // Policies says what changes from one policy to another. What is only written differently is no change. Nothing is said
 // only of policies that rule alike everywhere: so what a scope writes counts also where it changes nothing by itself,
 // as it may override another scope.

@@ -38,7 +38,7 @@ func (p *patient) backOff() time.Duration {
 			return wait
 		}
 	}
-	if p.status.RestartCount == 0 {
+	if p.status.RestartCount <= 0 {
 		return 0
 	}
 	return min(10*time.Second<<min(p.status.RestartCount-1, 10), 5*time.Minute)

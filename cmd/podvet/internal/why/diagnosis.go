@@ -47,7 +47,10 @@ const (
 	InitRuns         = "init-runs"
 	NoProgress       = "no-progress"
 	Unclear          = "unclear"
-	// Not wrong:
+)
+
+// What is not wrong, and worth knowing.
+const (
 	Starting     = "starting"
 	Stopping     = "stopping"
 	WasRestarted = "was-restarted"

@@ -81,7 +81,7 @@ func (p *patient) killed() (all []Diagnosis) {
 			d = k.whileBooting()
 		}
 		failed, _ := p.fails(kind)
-		d.Evidence = append(d.Evidence, k.told.String())
+		d.Evidence = append(d.Evidence, k.String())
 		if failed.count > 0 {
 			d.Evidence = append(d.Evidence, failed.String())
 		}
@@ -114,14 +114,15 @@ func (k kill) whileBooting() Diagnosis {
 	failed, _ := k.fails(k.probe.Kind)
 	found := answerOf(k.probe, failed.message)
 	d := Diagnosis{ID: KilledAtBoot, Container: k.Name, Wrong: true, Advice: found.write}
-	d.Message = about(k.Name) + field + " killed it " + k.when() + ", before it answered. "
+	d.Message = about(k.Name) + field + " killed it " + k.when() + " and had never succeeded. "
 	d.Message += field + " allows a boot of " + seconds(k.probe.Guaranteed())
 	if k.known {
 		d.Message += ", and this one needs at least " + length(k.high)
 	}
 	d.Message += "."
 	if k.probe.Kind == pod.Liveness && k.StartupProbe != nil {
-		d.Message += " Kubelets 1.35 to 1.37 let it probe a restarted container before startupProbe has run once."
+		d.Message += " Kubelets " + pod.LateStartupGate.String() +
+			" let it probe a restarted container before startupProbe has run once."
 		d.Advice = fmt.Sprintf("Set startupProbe.periodSeconds to %d or less, and raise its failureThreshold likewise.",
 			max(k.probe.Guaranteed(), 1))
 		return d
@@ -263,10 +264,7 @@ func (p *patient) hookAdvice(kind pod.HookKind) string {
 // byProbeOrHook tells whether something told a run to end: a probe, a hook or a deletion.
 func (p *patient) byProbeOrHook(run *corev1.ContainerStateTerminated) bool {
 	stop := p.tells("Killing")
-	if stop.count == 0 {
-		return false
-	}
-	if stop.count >= max(p.status.RestartCount, 1) { // all were
+	if stop.count+p.tells("FailedPostStartHook").count >= max(p.status.RestartCount, 1) { // all were
 		return true
 	}
 	during := func(t time.Time) bool {

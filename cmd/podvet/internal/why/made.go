@@ -29,13 +29,13 @@ func (p *patient) notMade() []Diagnosis {
 	switch {
 	case waiting != nil && slices.Contains(imageReasons, waiting.Reason):
 		d := Diagnosis{ID: Image, Container: p.Name, Wrong: true,
-			Message: about(p.Name) + fmt.Sprintf("its image %q cannot be pulled.", p.Container.Image),
+			Message: about(p.Name) + fmt.Sprintf("its image %q cannot be pulled.", p.Image),
 			Advice: "Correct the image's name and tag, or see that the node reaches the registry and " +
 				"imagePullSecrets name a login.",
 			Evidence: []string{"status: " + waiting.Reason + ": " + console.OneLine(waiting.Message)}}
 		if waiting.Reason == "ErrImageNeverPull" {
 			d.Message = about(p.Name) + fmt.Sprintf(
-				"its image %q is not on the node, and imagePullPolicy Never pulls none.", p.Container.Image)
+				"its image %q is not on the node, and imagePullPolicy Never pulls none.", p.Image)
 			d.Advice = "Load the image onto the node, or set imagePullPolicy to IfNotPresent."
 		}
 		return []Diagnosis{d}
@@ -86,6 +86,13 @@ func notPlaced(s Seen) []Diagnosis {
 				". podvet does not look into why.",
 			Advice:   "Read the scheduler's words: they count the nodes by what keeps the pod away.",
 			Evidence: []string{"condition PodScheduled: " + console.OneLine(statusText(scheduled))}}}
+	}
+	if age := s.Now.Sub(s.Pod.CreationTimestamp.Time); s.Pod.Spec.NodeName == "" && scheduled.Status == "" &&
+		s.Pod.Status.Phase == corev1.PodPending && age > notYet {
+		return []Diagnosis{{ID: Unscheduled, Wrong: true,
+			Message: fmt.Sprintf("No scheduler has looked at the pod for %s: it waits for the one named %q.",
+				length(age), s.Pod.Spec.SchedulerName),
+			Advice: "See that it runs, or leave out spec.schedulerName."}}
 	}
 	for _, status := range slices.Concat(s.Pod.Status.InitContainerStatuses, s.Pod.Status.ContainerStatuses) {
 		if waiting := status.State.Waiting; waiting == nil || waiting.Reason != "ContainerCreating" &&

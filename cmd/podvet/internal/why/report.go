@@ -12,6 +12,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/podvet/podvet/cmd/podvet/internal/console"
 	"github.com/podvet/podvet/rules/pod"
@@ -40,22 +41,22 @@ func Of(workloads []pod.Object, pods []*corev1.Pod, events []*corev1.Event, owne
 	now time.Time,
 ) *Report {
 	r := &Report{APIVersion: "podvet.dev/v1alpha1", Kind: "Diagnoses", Time: now, Subjects: []Subject{}}
-	about := func(name string, uid string) []*corev1.Event {
-		var own []*corev1.Event
-		for _, e := range events {
-			if e.InvolvedObject.Name == name && (e.InvolvedObject.UID == "" || string(e.InvolvedObject.UID) == uid) {
-				own = append(own, e)
-			}
-		}
-		return own
+	byName := map[string][]*corev1.Event{} // a workload may have thousands of pods
+	for _, e := range events {
+		byName[e.InvolvedObject.Name] = append(byName[e.InvolvedObject.Name], e)
+	}
+	about := func(o metav1.Object) []*corev1.Event {
+		return slices.DeleteFunc(slices.Clone(byName[o.GetName()]), func(e *corev1.Event) bool {
+			return e.InvolvedObject.UID != "" && e.InvolvedObject.UID != o.GetUID()
+		})
 	}
 	for _, w := range workloads {
 		r.Subjects = append(r.Subjects, Subject{Kind: kindOf(w), Namespace: w.GetNamespace(), Name: w.GetName(),
-			State: counts(w), Diagnoses: Workload(w, about(w.GetName(), string(w.GetUID())))})
+			State: counts(w), Diagnoses: Workload(w, about(w))})
 	}
 	for _, p := range pods {
 		r.Subjects = append(r.Subjects, Subject{Kind: "Pod", Namespace: p.Namespace, Name: p.Name, Owner: owner(p),
-			State: stateOf(p), Diagnoses: Pod(Seen{Pod: p, Events: about(p.Name, string(p.UID)), Now: now})})
+			State: stateOf(p), Diagnoses: Pod(Seen{Pod: p, Events: about(p), Now: now})})
 	}
 	slices.SortStableFunc(r.Subjects, func(a, b Subject) int { return cmp.Compare(a.gravity(), b.gravity()) })
 	return r
@@ -169,11 +170,11 @@ func (r *Report) Text(width int) string {
 
 // signature is the same for pods that are sick of the same.
 func (s Subject) signature() string {
-	ids := []string{s.Kind}
+	signature := s.Kind
 	for _, d := range s.Diagnoses {
-		ids = append(ids, d.ID+"/"+d.Container)
+		signature += " " + d.ID + "/" + d.Container
 	}
-	return strings.Join(ids, " ")
+	return signature
 }
 
 // write writes the subject with its diagnoses, numbered; same is how many other pods are sick of the same.

@@ -1,6 +1,7 @@
 package why
 
 import (
+	"cmp"
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -44,15 +45,18 @@ func Pod(s Seen) []Diagnosis {
 // unclear is about a pod that should be ready, and podvet does not know why it is not.
 func unclear(s Seen) []Diagnosis {
 	ready := condition(s.Pod, corev1.PodReady)
-	since := s.Now.Sub(ready.LastTransitionTime.Time)
+	since := s.Now.Sub(cmp.Or(ready.LastTransitionTime, s.Pod.CreationTimestamp).Time)
 	if phase := s.Pod.Status.Phase; ready.Status == corev1.ConditionTrue || phase == corev1.PodSucceeded ||
 		phase == corev1.PodFailed || since < notYet {
 		return nil
 	}
-	return []Diagnosis{{ID: Unclear, Wrong: true,
-		Message:  "The pod has not been ready for " + length(since) + ", and podvet does not see why.",
-		Advice:   "See whether its node answers, and what kubectl describe pod " + s.Pod.Name + " says.",
-		Evidence: []string{"condition Ready: " + console.OneLine(statusText(ready))}}}
+	d := Diagnosis{ID: Unclear, Wrong: true,
+		Message: "The pod has not been ready for " + length(since) + ", and podvet does not see why.",
+		Advice:  "See whether its node answers, and what kubectl describe pod " + s.Pod.Name + " says."}
+	if said := statusText(ready); said != "" {
+		d.Evidence = append(d.Evidence, "condition Ready: "+console.OneLine(said))
+	}
+	return []Diagnosis{d}
 }
 
 // Workload says what is wrong with a workload itself, from its conditions and the events about it.
