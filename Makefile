@@ -94,9 +94,10 @@ test-fast: ## the tests of podvet's own packages, which need no control plane: u
 	@echo '          a browser (make test-browser), a long time (make soak)'
 
 .PHONY: test-long
-test-long: control-plane ## rotations and replacements of certificates and replicas, and simulated lives, in full number: 20 minutes
+test-long: control-plane ## rotations of certificates, replacements of replicas, simulated lives and starts on a node (where root), in full number: an hour
 	$(GO) test -count=1 -timeout 40m ./test/e2e/certs -run '^(TestRotationUnderLoad|TestCertManagerUnderLoad|TestRollingReplacement)$$' -long -v
 	$(GO) test -count=1 -timeout 0 ./certs -run '^TestYear$$' -years 1000
+	@[ "$$(id -u)" != 0 ] || (cd test/node && $(GO) test -count=1 -timeout 40m -run '^TestRecommend$$' -long .)
 	for kubelet in . 1.35 1.36; do (cd test/parity/$$kubelet && LIVES=10000 $(GO) test -count=1 -timeout 40m -run '^TestLives$$' .) || exit 1; done
 
 # What a machine needs from Debian for a node and for a browser, in one place. It has to be there already where dpkg is

@@ -16,7 +16,7 @@ import (
 	"github.com/podvet/podvet/rules/policy"
 )
 
-// booted is what is collected of a Deployment whose pods booted in 50 s, a dozen times: they need 72 s.
+// booted is what is collected of a Deployment whose pods booted in 50 s, a dozen times: they need 69 s.
 func booted(t *testing.T, container string, starts int) *Collector {
 	t.Helper()
 	c, owner := NewCollector(), Owner{"shop", "Deployment", "web"}
@@ -38,9 +38,9 @@ func TestAdvice(t *testing.T) {
 		http  = "httpGet: {path: /, port: 80}"
 	)
 	for name, c := range map[string]struct{ container, want string }{
-		"a livenessProbe kills": {ready + "livenessProbe: {" + http + "}", "startupProbe 3x25"},
+		"a livenessProbe kills": {ready + "livenessProbe: {" + http + "}", "startupProbe 3x24"},
 		"by exec": {ready + "livenessProbe: {exec: {command: [check]}}",
-			"livenessProbe.initialDelaySeconds 53"},
+			"livenessProbe.initialDelaySeconds 50"},
 		"a livenessProbe lets live": {ready + "livenessProbe: {failureThreshold: 9, " + http + "}", ""},
 		"with a delay that it needs": {
 			ready + "livenessProbe: {initialDelaySeconds: 60, " + http + "}", ""},
@@ -48,17 +48,17 @@ func TestAdvice(t *testing.T) {
 			ready + "livenessProbe: {initialDelaySeconds: 60, failureThreshold: 9, " + http + "}",
 			"livenessProbe.initialDelaySeconds 0"},
 		"a startupProbe kills": {ready + "startupProbe: {failureThreshold: 3, " + http + "}",
-			"startupProbe.failureThreshold 9"},
+			"startupProbe.failureThreshold 8"},
 		"with a delay": {ready + "startupProbe: {failureThreshold: 3, initialDelaySeconds: 20, " + http + "}",
-			"startupProbe.failureThreshold 7"},
+			"startupProbe.failureThreshold 6"},
 		"a startupProbe lets live": {ready + "startupProbe: {failureThreshold: 9, " + http + "}", ""},
 		"for far too long": {ready + "startupProbe: {failureThreshold: 90, " + http + "}",
-			"startupProbe.failureThreshold 9"},
+			"startupProbe.failureThreshold 8"},
 		"but longer than the livenessProbe": {ready + "livenessProbe: {failureThreshold: 20, " + http +
 			"}, startupProbe: {failureThreshold: 90, " + http + "}", "startupProbe.failureThreshold 21"},
 		"its delay is dead weight": {
 			ready + "startupProbe: {failureThreshold: 3, initialDelaySeconds: 60, " + http + "}",
-			"startupProbe.initialDelaySeconds 0, startupProbe.failureThreshold 9"},
+			"startupProbe.initialDelaySeconds 0, startupProbe.failureThreshold 8"},
 		"readiness waits": {"readinessProbe: {initialDelaySeconds: 45, " + http + "}",
 			"readinessProbe.initialDelaySeconds 0"},
 		"readiness waits for a bit": {"readinessProbe: {initialDelaySeconds: 20, " + http + "}", ""},
@@ -75,7 +75,7 @@ func TestAdvice(t *testing.T) {
 				}
 				got = append(got, a.Field+" "+value)
 			}
-			if got := strings.Join(got, ", "); got != c.want || r.Needs != 72 {
+			if got := strings.Join(got, ", "); got != c.want || r.Needs != 69 {
 				t.Errorf("got %q, want %q, needs %d", got, c.want, r.Needs)
 			}
 			if len(r.Advice) == 0 && r.Note != noteFits {

@@ -19,6 +19,7 @@ func spanOf(seconds, lag int64) Span { return Span{max(seconds-lag-1, -1), secon
 // were not seen to end.
 type times struct {
 	median, p99, longest int64
+	early                int64 // the earliest that fits the 99th percentile, or the longest where that is unseen
 	killed               int64 // the longest that was cut off; 0 where none was, or hardly any
 	blur                 int64 // how much later than it ended a boot can have been seen
 }
@@ -46,8 +47,12 @@ func timesOf(spans []Span) times {
 		t.killed = 0
 	}
 	for _, c := range cells {
-		if c.AtMost != unseen {
-			t.longest = c.AtMost
+		if c.AtMost == unseen {
+			break
+		}
+		t.longest = c.AtMost
+		if c.AtMost <= t.p99 {
+			t.early = max(c.Over, 0)
 		}
 	}
 	return t
@@ -61,11 +66,11 @@ const DefaultMargin = 1.4
 func (t times) beyond() int64 { return int64(math.Ceil(1.8 * float64(t.killed))) }
 
 // need is the time to boot that a container must be given: the 99th percentile with a margin, since of a few dozen
-// boots the longest was hardly among those that were seen, and at least the longest. The less exactly boots were seen
-// the more is added. Where boots were cut off nobody knows how long they take: beyond is as long as they were given and
+// boots the longest was hardly among those that were seen, and at least the longest. The margin is for the earliest time
+// that fits, to which is added how late boots were seen: of the simulated ways to take both into account the best. Where boots were cut off nobody knows how long they take: beyond is as long as they were given and
 // much more, and still less than twice what is enough.
 func (t times) need(margin float64) int64 {
-	likely := float64(min(t.p99, t.longest))*margin + float64(t.blur)/4
+	likely := float64(t.early)*margin + float64(t.blur)
 	return max(int64(math.Ceil(likely)), t.longest, t.beyond())
 }
 

@@ -34,7 +34,7 @@ func TestCommands(t *testing.T) {
 	if err := c.Report(Options{Margin: DefaultMargin}).Commands(&out); err != nil {
 		t.Fatal(err)
 	}
-	container := `{"containers":[{"livenessProbe":{"initialDelaySeconds":53},"name":"app"}]}`
+	container := `{"containers":[{"livenessProbe":{"initialDelaySeconds":50},"name":"app"}]}`
 	want := `kubectl patch -n shop cronjob web --type strategic -p ` +
 		`'{"spec":{"jobTemplate":{"spec":{"template":{"spec":` + container + `}}}}}'
 kubectl patch -n shop daemonset web --type strategic -p '{"spec":{"template":{"spec":` + container + `}}}'
