@@ -40,6 +40,18 @@ func TestRecommendIsDocumented(t *testing.T) {
 			}
 		}
 	}
+	for _, name := range []string{"README.md", "README.ko.md"} {
+		readme, err := os.ReadFile("../../" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range archive.Files {
+			session := "$ podvet recommend deploy/web\n" + string(file.Data) + "```\n"
+			if file.Name == "web.txt" && !strings.Contains(string(readme), session) {
+				t.Errorf("%s does not show\n%s", name, session)
+			}
+		}
+	}
 	if len(shown) > 0 {
 		t.Errorf("the script does not have %v", shown)
 	}

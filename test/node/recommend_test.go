@@ -43,7 +43,7 @@ spec:
      livenessProbe: {httpGet: {port: http}, failureThreshold: 30}}
 `
 
-var long = flag.Bool("long", false, "start pods of all distributions in TestRecommend, which takes 6 minutes, not of one")
+var long = flag.Bool("long", false, "start pods of all distributions in TestRecommend, which takes 6 minutes")
 
 // TestRecommend: 40 pods of a distribution start on the node, and what podvet recommends from their statuses alone
 // covers 99 % of 2,000 boots that were not seen, and is below twice the least that does.

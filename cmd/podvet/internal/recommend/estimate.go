@@ -66,9 +66,10 @@ const DefaultMargin = 1.4
 func (t times) beyond() int64 { return int64(math.Ceil(1.8 * float64(t.killed))) }
 
 // need is the time to boot that a container must be given: the 99th percentile with a margin, since of a few dozen
-// boots the longest was hardly among those that were seen, and at least the longest. The margin is for the earliest time
-// that fits, to which is added how late boots were seen: of the simulated ways to take both into account the best. Where boots were cut off nobody knows how long they take: beyond is as long as they were given and
-// much more, and still less than twice what is enough.
+// boots the longest was hardly among those that were seen, and at least the longest. The margin is for the earliest
+// time that fits, to which is added how late boots were seen: of the ways that were simulated the best. Where boots
+// were cut off nobody knows how long they take: beyond is as long as they were given and much more, and still less than
+// twice what is enough.
 func (t times) need(margin float64) int64 {
 	likely := float64(t.early)*margin + float64(t.blur)
 	return max(int64(math.Ceil(likely)), t.longest, t.beyond())

@@ -130,8 +130,8 @@ func (s *seen) result(subject *pod.Subject, name string, o Options) Result {
 		return r
 	}
 	r.Needs = t.need(o.Margin)
-	r.because = fmt.Sprintf("which is %g times %d s, the earliest that fits the 99th percentile, and %d s for how late "+
-		"Ready can come", o.Margin, t.early, t.blur)
+	r.because = fmt.Sprintf("which is %g times %d s, the earliest that fits the 99th percentile, and %d s for how "+
+		"late Ready can come", o.Margin, t.early, t.blur)
 	switch r.Needs {
 	case t.longest:
 		r.because = "as long as the longest"
