@@ -170,11 +170,12 @@ func (r *Report) Text(width int) string {
 
 // signature is the same for pods that are sick of the same.
 func (s Subject) signature() string {
-	signature := s.Kind
+	var signature strings.Builder
+	signature.WriteString(s.Kind)
 	for _, d := range s.Diagnoses {
-		signature += " " + d.ID + "/" + d.Container
+		signature.WriteString(" " + d.ID + "/" + d.Container)
 	}
-	return signature
+	return signature.String()
 }
 
 // write writes the subject with its diagnoses, numbered; same is how many other pods are sick of the same.
