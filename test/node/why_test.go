@@ -33,7 +33,7 @@ const (
 // TestWhy: podvet why finds out what is wrong with pods on a node, and says nothing of those that are well.
 func TestWhy(t *testing.T) {
 	t.Parallel()
-	share(t, ownNode+manyPods) // so that no pod is sick of the crowd
+	share(t, manyPods)
 	ns := namespace(t, shared)
 	var manifests strings.Builder
 	for _, p := range patients {
