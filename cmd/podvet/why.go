@@ -15,7 +15,6 @@ import (
 	"github.com/podvet/podvet/cmd/podvet/internal/doctor"
 	"github.com/podvet/podvet/cmd/podvet/internal/live"
 	"github.com/podvet/podvet/cmd/podvet/internal/manifest"
-	"github.com/podvet/podvet/cmd/podvet/internal/stream"
 	"github.com/podvet/podvet/cmd/podvet/internal/why"
 )
 
@@ -28,7 +27,7 @@ type whyFlags struct {
 func newWhy() *cobra.Command {
 	f := whyFlags{}
 	cmd := &cobra.Command{
-		Use:   "why POD|TYPE/NAME...",
+		Use:   "why POD|TYPE/NAME... [-f FILE...]",
 		Short: "Say why a pod is not well: who killed it, what it waits for, and what to write",
 		Long: `Say why a pod is not well: who killed it, what it waits for, and what to write.
 
@@ -36,7 +35,8 @@ why reads a pod, or all pods of a workload, with their events and owners, and co
 kubelet does. It names the gravest first, each with its evidence, and the worst pods of a workload. Nothing is changed,
 and nothing is stored. Events are kept for an hour: what they told before is lost.
 
-With -f it reads what kubectl get -o json printed, such as kubectl get pod,event -o json.
+With -f it reads what kubectl get -o json printed, such as kubectl get pod,event -o json: all pods in it, or those that
+are named.
 
 Exit status: 0 nothing is wrong that podvet can see, 1 something is, 2 podvet could not look.
 docs/why.md lists what it finds, and the rights that it needs.`,
@@ -44,16 +44,11 @@ docs/why.md lists what it finds, and the rights that it needs.`,
   podvet why web-5d4f9c7b6-x2x7k -n shop -o json
   podvet why -f pod.json events.json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			now, err := f.check(cmd, args)
+			now, names, err := f.check(cmd, args)
 			if err != nil {
 				return err
 			}
-			var found *live.Objects
-			if len(f.files) > 0 {
-				found, err = readLive(cmd, append(f.files, args...))
-			} else {
-				found, err = f.look(cmd, args)
-			}
+			found, err := f.read(cmd, names, now)
 			if err != nil {
 				return err
 			}
@@ -72,59 +67,48 @@ docs/why.md lists what it finds, and the rights that it needs.`,
 	return cmd
 }
 
-// check names all flags and arguments that do not fit, and reads the time.
-func (f *whyFlags) check(cmd *cobra.Command, args []string) (time.Time, error) {
+// check names all flags and arguments that do not fit, reads the time, and tells names from files.
+func (f *whyFlags) check(cmd *cobra.Command, args []string) (now time.Time, names []live.Named, err error) {
 	errs := []error{usage.OneOf("-o", f.output, "text", "json")}
-	now := time.Now()
+	now = time.Now()
 	if f.at != "" {
-		var err error
 		if now, err = time.Parse(time.RFC3339, f.at); err != nil {
 			errs = append(errs, fmt.Errorf("--at %s: write a time such as 2026-01-31T12:00:00Z", f.at))
 		}
 	}
-	switch {
-	case len(f.files) == 0 && len(args) == 0:
+	inFiles := len(f.files) > 0
+	for _, flag := range []string{"kubeconfig", "context"} {
+		if inFiles && cmd.Flags().Changed(flag) {
+			errs = append(errs, fmt.Errorf("--%s is about a cluster: leave it out, or leave out -f", flag))
+		}
+	}
+	for _, arg := range args {
+		if inFiles && live.IsFile(arg) {
+			f.files = append(f.files, arg)
+			continue
+		}
+		name, err := live.ParseName(arg)
+		names, errs = append(names, name), append(errs, err)
+	}
+	if !inFiles && names == nil {
 		errs = append(errs, errors.New("name a pod or a workload, such as deploy/web, or a file with -f"))
-	case len(f.files) > 0:
-		for _, flag := range []string{"namespace", "kubeconfig", "context"} {
-			if cmd.Flags().Changed(flag) {
-				errs = append(errs, fmt.Errorf("--%s is about a cluster: leave it out, or leave out -f", flag))
-			}
-		}
-	default:
-		for _, arg := range args {
-			_, err := live.ParseName(arg)
-			errs = append(errs, err)
-		}
 	}
-	return now, flagErrors(errs)
+	return now, names, flagErrors(errs)
 }
 
-// readLive reads files of what was in a cluster.
-func readLive(cmd *cobra.Command, files []string) (*live.Objects, error) {
-	found := &live.Objects{}
-	var problems []manifest.Problem
-	problem := func(p stream.Problem) { problems = append(problems, p) }
-	for _, file := range files {
-		live.ReadFile(file, cmd.InOrStdin(), found, problem)
+// read reads what is named, from files or from a cluster.
+func (f *whyFlags) read(cmd *cobra.Command, names []live.Named, now time.Time) (*live.Objects, error) {
+	if len(f.files) > 0 {
+		var problems []manifest.Problem
+		found := live.ReadFiles(f.files, cmd.InOrStdin(), names, f.namespace, now,
+			func(p manifest.Problem) { problems = append(problems, p) })
+		return found, allProblems(problems)
 	}
-	if len(problems) == 0 && len(found.Pods)+len(found.Workloads) == 0 {
-		problem(manifest.Problem{File: files[0], Text: "holds no pod: write what kubectl get pod -o json prints"})
-	}
-	return found, allProblems(problems)
-}
-
-// look reads what is named from a cluster.
-func (f *whyFlags) look(cmd *cobra.Command, args []string) (*live.Objects, error) {
 	ctx, stop := context.WithTimeout(cmd.Context(), lookTimeout)
 	defer stop()
 	connected, err := f.Connect(ctx, "podvet-why/"+version())
 	if err != nil {
 		return nil, err
-	}
-	names := make([]live.Named, len(args))
-	for i, arg := range args {
-		names[i], _ = live.ParseName(arg) // check has named what is wrong
 	}
 	found, missing, err := live.Cluster{Client: connected.Client}.Look(ctx, cmp.Or(f.namespace, f.Namespace()), names)
 	if missing != nil {

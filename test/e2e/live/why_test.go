@@ -67,8 +67,8 @@ func TestWhyOfManyPods(t *testing.T) {
 	r := podvetAs(t, env.Binary, "", "", "why", "deploy/web", "-n", ns)
 	image, hook := strings.Index(r.stdout, "[image]"), strings.Index(r.stdout, "[poststart-fails]")
 	if r.status != 1 || image < 0 || hook < image || strings.Count(r.stdout, "[poststart-fails]") != 1 ||
-		!strings.Contains(r.stdout, "(2 other pods likewise)") ||
-		!strings.Contains(r.stdout, "(9 other pods likewise)") {
+		!strings.Contains(r.stdout, "(likewise 2 other pods: ") ||
+		!strings.Contains(r.stdout, "(likewise 9 other pods: ") {
 		t.Errorf("status %d: %s%s", r.status, r.stdout, r.stderr)
 	}
 	if r := podvetAs(t, env.Binary, "", "", "why", pods[0].Name, "-n", ns); r.status != 0 ||

@@ -172,9 +172,9 @@ func (c Cluster) Look(ctx context.Context, namespace string, names []Named) (fou
 // eventsOf adds the events about what was found.
 func (c Cluster) eventsOf(ctx context.Context, namespace string, found *Objects) error {
 	add := func(e *corev1.Event) { found.Events = append(found.Events, e) }
-	about := func(o metav1.Object) error {
+	about := func(o metav1.Object) error { // by name: those about a static pod have another UID than its mirror
 		options := metav1.ListOptions{
-			FieldSelector: fields.OneTermEqualSelector("involvedObject.uid", string(o.GetUID())).String(),
+			FieldSelector: fields.OneTermEqualSelector("involvedObject.name", o.GetName()).String(),
 		}
 		return each(ctx, options, c.Client.CoreV1().Events(namespace).List, add)
 	}

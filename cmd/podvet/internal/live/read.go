@@ -5,14 +5,24 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
 	"github.com/podvet/podvet/cmd/podvet/internal/stream"
 	"github.com/podvet/podvet/rules/pod"
 )
+
+// IsFile tells whether an argument means a file, and not a pod or TYPE/NAME.
+func IsFile(arg string) bool {
+	_, err := os.Stat(arg)
+	return arg == "-" || err == nil || slices.Contains([]string{".json", ".yaml", ".yml"}, filepath.Ext(arg))
+}
 
 // ReadFile adds what a file holds, see Read; - is standard input.
 func ReadFile(name string, stdin io.Reader, into *Objects, problem func(stream.Problem)) {
@@ -27,6 +37,45 @@ func ReadFile(name string, stdin io.Reader, into *Objects, problem func(stream.P
 	}
 	defer func() { _ = file.Close() }() // it was only read
 	Read(name, file, into, problem)
+}
+
+// ReadFiles reads files, see ReadFile, and keeps what has one of the names and is in the namespace, where these are
+// given. It is a problem if nothing is left, and if a pod was made after the time as of which it is looked at.
+func ReadFiles(files []string, stdin io.Reader, names []Named, namespace string, at time.Time,
+	problem func(stream.Problem),
+) *Objects {
+	all, found, failed := &Objects{}, &Objects{}, false
+	for _, file := range files {
+		ReadFile(file, stdin, all, func(p stream.Problem) { failed = true; problem(p) })
+	}
+	bad := func(format string, args ...any) {
+		problem(stream.Problem{File: files[0], Text: fmt.Sprintf(format, args...)})
+	}
+	wanted := func(o metav1.Object, is func(Named) bool) bool {
+		return (namespace == "" || o.GetNamespace() == namespace) && (names == nil || slices.ContainsFunc(names, is))
+	}
+	seen := map[types.UID]bool{}
+	for _, p := range all.Pods {
+		if !wanted(p, func(n Named) bool { return n.Owns(p) }) || p.UID != "" && seen[p.UID] {
+			continue
+		}
+		seen[p.UID] = true
+		found.Pods = append(found.Pods, p)
+		if p.CreationTimestamp.After(at) {
+			bad("pod %q was made after %s: write a later --at", p.Name, at.UTC().Format(time.RFC3339))
+		}
+	}
+	for _, w := range all.Workloads {
+		s, _ := pod.SubjectOf(w)
+		if wanted(w, func(n Named) bool { return s != nil && n == Named{s.Kind, w.GetName()} }) {
+			found.Workloads = append(found.Workloads, w)
+		}
+	}
+	found.Events = all.Events
+	if !failed && len(found.Pods)+len(found.Workloads) == 0 {
+		bad("holds no pod that is asked for: write what kubectl get pod -o json prints")
+	}
+	return found
 }
 
 // Read adds what a text holds, JSON or YAML: pods, events, workloads and lists of them. Objects of other kinds are left
@@ -74,7 +123,9 @@ func (o *Objects) add(text []byte, listed stream.Listed) error {
 	case "":
 		return fmt.Errorf("is not a Kubernetes object: %s", notYAML)
 	case "Pod":
-		o.Pods, err = read(text, o.Pods, &corev1.Pod{})
+		p := &corev1.Pod{}
+		o.Pods, err = read(text, o.Pods, p)
+		p.ManagedFields = nil // half of it
 	case "Event":
 		if about.APIVersion == eventsV1 {
 			text, err = asCoreEvent(text)

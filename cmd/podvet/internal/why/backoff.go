@@ -10,6 +10,9 @@ import (
 	"github.com/podvet/podvet/rules/pod"
 )
 
+// shortBackOff is how long a run has to be for the kubelet to forget the crashes before it (K pkg/kubelet/kubelet.go).
+const shortBackOff = 10 * time.Minute
+
 // again says when the kubelet starts the container again, for one that waits.
 func (p *patient) again(ended *corev1.ContainerStateTerminated) string {
 	if _, runs := p.running(); runs || p.Pod.Status.Phase == corev1.PodFailed || !pod.Restarts(p.subject.Spec,
@@ -17,7 +20,7 @@ func (p *patient) again(ended *corev1.ContainerStateTerminated) string {
 		return ""
 	}
 	wait := p.backOff()
-	if wait == 0 {
+	if wait == 0 || ended.FinishedAt.Sub(ended.StartedAt.Time) > shortBackOff {
 		return ""
 	}
 	earliest := ended.FinishedAt.Add(wait)

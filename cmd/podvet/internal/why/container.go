@@ -1,6 +1,7 @@
 package why
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -76,7 +77,7 @@ func (p *patient) startOf(t time.Time) (start time.Time, known bool) {
 		return began, true
 	}
 	for _, run := range p.ended {
-		if !t.Before(run.StartedAt.Time) && !t.After(run.FinishedAt.Add(slack)) && !run.StartedAt.IsZero() {
+		if covers(run, t) {
 			return run.StartedAt.Time, true
 		}
 	}
@@ -105,13 +106,42 @@ func (p *patient) lastEnded() *corev1.ContainerStateTerminated {
 // wasReady tells whether the pod's Ready turned from true to false after a time, of what a readinessProbe says.
 func (p *patient) wasReady(after time.Time) bool {
 	ready := condition(p.Pod, corev1.PodReady)
-	return p.ReadinessProbe != nil && ready.Status == corev1.ConditionFalse && ready.LastTransitionTime.After(after)
+	return p.ReadinessProbe != nil && ready.Status == corev1.ConditionFalse &&
+		ready.LastTransitionTime.After(after.Add(slack)) // a restart itself ends Ready
+}
+
+// covers tells whether something came in a run.
+func covers(run *corev1.ContainerStateTerminated, t time.Time) bool {
+	return !run.StartedAt.IsZero() && !t.Before(run.StartedAt.Time) && !t.After(run.FinishedAt.Add(slack))
+}
+
+// endings is how many runs have ended.
+func (p *patient) endings() int32 {
+	if _, runs := p.running(); runs {
+		return p.status.RestartCount
+	}
+	return min(p.status.RestartCount, math.MaxInt32-1) + 1 // the last has not been restarted
 }
 
 // ok tells whether the container does what it should now.
 func (p *patient) ok() bool {
 	_, runs := p.running()
 	return runs && p.status.Ready || p.done()
+}
+
+// waits tells whether the container waits for a reason.
+func (p *patient) waits(reason string) bool {
+	return p.status.State.Waiting != nil && p.status.State.Waiting.Reason == reason
+}
+
+// over tells whether all app containers of the pod have ended: then the kubelet ends its sidecars.
+func (p *patient) over() bool {
+	for _, status := range p.Pod.Status.ContainerStatuses {
+		if status.State.Terminated == nil {
+			return false
+		}
+	}
+	return len(p.Pod.Status.ContainerStatuses) > 0
 }
 
 // done tells whether the container has ended, is not restarted and need not be.

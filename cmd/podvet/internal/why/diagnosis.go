@@ -31,6 +31,7 @@ const (
 	InitFails        = "init-fails"
 	StuckTerminating = "stuck-terminating"
 	PostStartFails   = "poststart-fails"
+	WrongProbe       = "wrong-probe"
 	KilledAtBoot     = "killed-at-boot"
 	KilledAfterHang  = "killed-after-hang"
 	OutOfMemory      = "out-of-memory"
@@ -41,6 +42,7 @@ const (
 	NeverStarted     = "never-started"
 	NeverReady       = "never-ready"
 	NotReadyAnyMore  = "not-ready-any-more"
+	ReadyOnAndOff    = "ready-on-and-off"
 	ReadinessGate    = "readiness-gate"
 	KilledAfterGrace = "killed-after-grace"
 	PreStopFails     = "prestop-fails"
@@ -59,9 +61,9 @@ const (
 // IDs are all of them, in that order.
 var IDs = []string{
 	NoPods, JobFailed, Deadline, Evicted, Unscheduled, Volume, Sandbox, Image, CannotBeMade, InitFails,
-	StuckTerminating, PostStartFails, KilledAtBoot, KilledAfterHang, OutOfMemory, EndsByItself, KilledBySignal,
-	Completes, JobNeverEnds, NeverStarted, NeverReady, NotReadyAnyMore, ReadinessGate, KilledAfterGrace, PreStopFails,
-	InitRuns, NoProgress, Unclear, Starting, Stopping, WasRestarted,
+	StuckTerminating, PostStartFails, WrongProbe, KilledAtBoot, KilledAfterHang, OutOfMemory, EndsByItself,
+	KilledBySignal, Completes, JobNeverEnds, NeverStarted, NeverReady, NotReadyAnyMore, ReadyOnAndOff, ReadinessGate,
+	KilledAfterGrace, PreStopFails, InitRuns, NoProgress, Unclear, Starting, Stopping, WasRestarted,
 }
 
 // byGravity sorts the gravest first. Those of one kind stay as they are.

@@ -17,7 +17,12 @@ const often = 3
 // ends says why the container ended by itself.
 func (p *patient) ends() []Diagnosis {
 	ended := p.lastEnded()
-	if ended == nil || p.done() || isStartError(ended.Reason) || p.byProbeOrHook(ended) {
+	_, runs := p.running()
+	switch {
+	case ended == nil || p.done() || isStartError(ended.Reason) || p.explained(ended),
+		p.Class == pod.App && p.waits("PodInitializing"),     // it is the init containers' turn
+		p.Class == pod.Sidecar && p.over(),                   // the kubelet ends these
+		p.Class == pod.Init && (runs || ended.ExitCode == 0): // it runs again after a restart of the pod
 		return nil
 	}
 	d := Diagnosis{Container: p.Name, Evidence: []string{runText(ended)}}
@@ -25,15 +30,21 @@ func (p *patient) ends() []Diagnosis {
 	if !ended.StartedAt.IsZero() {
 		lived = " after " + length(ended.FinishedAt.Sub(ended.StartedAt.Time))
 	}
-	d.Wrong = !p.ok() || p.status.RestartCount >= often && p.Now.Sub(ended.FinishedAt.Time) < shortBackOff
+	d.Wrong = !runs || p.endsOften(ended)
 	logs := "See what it said: kubectl logs " + p.Pod.Name + " -n " + p.Pod.Namespace + " -c " + p.Name
 	if p.status.LastTerminationState.Terminated == ended {
 		logs += " --previous"
+	}
+	if d.Wrong && p.fitsProbe(&d, ended) {
+		return []Diagnosis{d}
 	}
 	p.describe(&d, ended, lived, logs+".")
 	if p.Class == pod.Init && d.ID != Completes {
 		d.ID = InitFails
 		d.Message += " The app waits for it."
+	}
+	if p.Class == pod.Sidecar && p.Pod.Status.Phase == corev1.PodPending {
+		d.Message += " The containers after this sidecar wait for it."
 	}
 	if !d.Wrong {
 		d.ID, d.Advice = WasRestarted, ""
@@ -45,6 +56,19 @@ func (p *patient) ends() []Diagnosis {
 		d.Evidence = append(d.Evidence, backOff.String())
 	}
 	return []Diagnosis{d}
+}
+
+// endsOften tells whether a container that runs will end again as it did: it did so lately and often.
+func (p *patient) endsOften(ended *corev1.ContainerStateTerminated) bool {
+	since := p.Now.Sub(ended.FinishedAt.Time)
+	if ended.Reason == oomKilled { // memory that leaks takes its time
+		return p.status.RestartCount >= often && since < 24*time.Hour
+	}
+	if started := p.tells("Started"); started.count > 0 {
+		return started.count >= often && since < shortBackOff
+	}
+	lived := ended.FinishedAt.Sub(ended.StartedAt.Time)
+	return p.status.RestartCount >= often && since < shortBackOff && lived < shortBackOff
 }
 
 // describe says what an exit code and a reason mean.
@@ -60,6 +84,14 @@ func (p *patient) describe(d *Diagnosis, ended *corev1.ContainerStateTerminated,
 			d.Advice = "Raise resources.limits.memory from " + limit.String() + ", or have the app take less."
 		}
 		d.Message += "."
+	case ended.Reason == "ContainerStatusUnknown" || ended.Reason == "Unknown":
+		d.ID = EndsByItself
+		d.Message = about(p.Name) + "its end was not seen: the node was restarted, or lost the container."
+		d.Advice = "If that happens again, look at the node " + p.Pod.Spec.NodeName + "."
+	case code == 0 && p.Class == pod.Sidecar:
+		d.ID = Completes
+		d.Message = about(p.Name) + "it completed" + lived + " with exit code 0, and a sidecar is started again."
+		d.Advice = "Keep its main process in the foreground."
 	case code == 0 && p.subject.Owner == pod.Jobs:
 		d.ID = JobNeverEnds
 		d.Message = about(p.Name) + "it completed" + lived + ", and is restarted each time, so the Job never completes."
@@ -74,12 +106,11 @@ func (p *patient) describe(d *Diagnosis, ended *corev1.ContainerStateTerminated,
 		d.Message = about(p.Name) + fmt.Sprintf("it ended%s by %s, exit code %d. ", lived, signal(code-128), code)
 		switch code - 128 {
 		case 9:
-			d.Message += "Neither a probe nor a deletion sent it."
+			d.Message += noSender
 			d.Advice = "Look for what does: the node's memory, a process in the container, or the memory of one of " +
 				"its processes. " + logs
 		case 15:
-			d.Message += "Neither a probe nor a deletion sent it, or its event is gone: they are kept for an hour." +
-				p.fitsProbe(ended)
+			d.Message += noSender
 			d.Advice = logs
 		default:
 			d.Advice = logs
@@ -98,15 +129,35 @@ func (p *patient) describe(d *Diagnosis, ended *corev1.ContainerStateTerminated,
 	}
 }
 
-// fitsProbe says that a run was as long as livenessProbe lets a boot be, where nothing else is known of its end.
-func (p *patient) fitsProbe(ended *corev1.ContainerStateTerminated) string {
-	live, has := p.ProbeOf(pod.Liveness)
-	lived := int64(ended.FinishedAt.Sub(ended.StartedAt.Time) / time.Second)
-	if !has || lived < live.Guaranteed()-1 || lived > live.Worst()+p.subject.Grace()+int64(slack/time.Second) {
-		return ""
+const noSender = "Neither a probe nor a deletion sent it, or its event is gone: they are kept for an hour."
+
+// fitsProbe finds runs that were as long as a probe leaves a container that does not answer, where no event says
+// anything of their end any more.
+func (p *patient) fitsProbe(d *Diagnosis, ended *corev1.ContainerStateTerminated) bool {
+	byStop := ended.ExitCode == 0 || ended.ExitCode == 128+9 || ended.ExitCode == 128+15
+	if !byStop || ended.Reason == oomKilled || p.status.RestartCount < often || p.tells("Killing").count > 0 ||
+		p.tells("Started").count > 0 {
+		return false
 	}
-	return fmt.Sprintf(" The run was as long as livenessProbe leaves a container that does not answer, %s to %s.",
-		seconds(live.Guaranteed()), seconds(live.Worst()+p.subject.Grace()))
+	probe, has := p.ProbeOf(pod.Startup)
+	if !has {
+		probe, has = p.ProbeOf(pod.Liveness)
+	}
+	if !has {
+		return false
+	}
+	lived, latest := int64(ended.FinishedAt.Sub(ended.StartedAt.Time)/time.Second), probe.Worst()
+	if lived < probe.Guaranteed()-1 || lived > latest+p.subject.Grace()+int64(slack/time.Second) {
+		return false
+	}
+	k := kill{patient: p, probe: probe, known: true, high: time.Duration(min(lived, latest)) * time.Second}
+	d.ID = KilledAtBoot
+	d.Message = about(p.Name) + fmt.Sprintf("it ended after %s with exit code %d. %s kills a container that does not "+
+		"answer after %s to %s, and it then has %s to end. The events that would say so are gone: they are kept for "+
+		"an hour.", seconds(lived), ended.ExitCode, probe.Kind, seconds(probe.Guaranteed()), seconds(latest),
+		seconds(p.subject.Grace()))
+	d.Advice = k.longerBoot(false)
+	return true
 }
 
 // isStartError tells whether a run never began (containerd and cri-o give these reasons).

@@ -11,9 +11,6 @@ import (
 	"github.com/podvet/podvet/rules/pod"
 )
 
-// shortBackOff is how long a run has to be for the kubelet to forget the crashes before it (K pkg/kubelet/kubelet.go).
-const shortBackOff = 10 * time.Minute
-
 // kill is what a probe did to a container.
 type kill struct {
 	*patient
@@ -30,7 +27,11 @@ func (p *patient) killsBy(kind pod.ProbeKind) (kill, bool) {
 	name := strings.TrimSuffix(kind.String(), "Probe")
 	probe, has := p.ProbeOf(kind)
 	k := kill{patient: p, probe: probe, told: p.tells("Killing", "failed "+name+" probe")}
-	if !has || k.count == 0 || p.ok() && p.Now.Sub(k.last) > shortBackOff {
+	if has && k.count == 0 {
+		k.told = p.stoppedForGood(probe)
+	}
+	// One that has worked since is over; events are kept for an hour.
+	if !has || k.count == 0 || k.count == 1 && p.ok() && p.Now.Sub(k.last) > shortBackOff {
 		return k, false
 	}
 	started := p.tells("Started")
@@ -38,7 +39,13 @@ func (p *patient) killsBy(kind pod.ProbeKind) (kill, bool) {
 	if !k.known && !started.last.IsZero() && !started.last.After(k.last) {
 		k.start, k.known = started.last, true
 	}
-	k.every = k.count >= max(p.status.RestartCount, 1)
+	if ended := p.lastEnded(); !k.known && ended != nil && ended.StartedAt.After(k.last) {
+		return k, false // what came after it is what is wrong now
+	}
+	k.every = k.count >= max(p.endings(), 1) && k.count >= started.count-1
+	if began, runs := p.running(); runs && k.start.Equal(began) {
+		k.every = k.count > p.status.RestartCount // it is being killed
+	}
 	if k.low = k.last.Sub(k.start); k.known {
 		k.high = k.low
 		// The first start and the first kill belong together where each start was killed.
@@ -47,6 +54,18 @@ func (p *patient) killsBy(kind pod.ProbeKind) (kill, bool) {
 		}
 	}
 	return k, true
+}
+
+// stoppedForGood is the end of a container that a probe killed and that is not restarted: then the kubelet ends the
+// whole pod, and the event does not name the probe (K pkg/kubelet/kuberuntime/kuberuntime_manager.go).
+func (p *patient) stoppedForGood(probe pod.Probe) told {
+	stop := p.tells("Killing", "Stopping container")
+	failed, _ := p.fails(probe.Kind)
+	if p.Pod.Status.Phase != corev1.PodFailed || failed.count < probe.FailureThreshold ||
+		stop.last.Sub(failed.last).Abs() > slack {
+		return told{}
+	}
+	return stop
 }
 
 // atBoot tells whether the container was killed before it had ever answered: the formula says until when that is
@@ -76,11 +95,15 @@ func (p *patient) killed() (all []Diagnosis) {
 		if !any {
 			continue
 		}
-		d := k.afterHang()
-		if k.atBoot() {
-			d = k.whileBooting()
-		}
 		failed, _ := p.fails(kind)
+		found := answerOf(p.subject, k.probe, failed.message)
+		d := k.afterHang(found)
+		switch {
+		case found.never:
+			d = k.byWrongProbe(found)
+		case k.atBoot():
+			d = k.whileBooting(found)
+		}
 		d.Evidence = append(d.Evidence, k.String())
 		if failed.count > 0 {
 			d.Evidence = append(d.Evidence, failed.String())
@@ -109,10 +132,14 @@ func (k kill) when() string {
 	return length(k.high) + " after its start"
 }
 
-func (k kill) whileBooting() Diagnosis {
+// byWrongProbe is about a probe that asks for what the app never gives: more time does not help.
+func (k kill) byWrongProbe(found answer) Diagnosis {
+	return Diagnosis{ID: WrongProbe, Container: k.Name, Wrong: true, Advice: found.write,
+		Message: about(k.Name) + k.probe.Kind.String() + " killed it " + k.when() + ". " + found.says}
+}
+
+func (k kill) whileBooting(found answer) Diagnosis {
 	field := k.probe.Kind.String()
-	failed, _ := k.fails(k.probe.Kind)
-	found := answerOf(k.probe, failed.message)
 	d := Diagnosis{ID: KilledAtBoot, Container: k.Name, Wrong: true, Advice: found.write}
 	d.Message = about(k.Name) + field + " killed it " + k.when() + " and had never succeeded. "
 	d.Message += field + " allows a boot of " + seconds(k.probe.Guaranteed())
@@ -152,9 +179,10 @@ func (k kill) longerBoot(otherwise bool) string {
 		return fmt.Sprintf(raise+"startupProbe.failureThreshold to %d, which allows %s.", k.probe.FailuresFor(budget),
 			seconds(budget))
 	}
-	if k.Class == pod.Sidecar { // what starts after it would wait for a startupProbe
-		return fmt.Sprintf(raise+"livenessProbe.failureThreshold to %d, which allows %s.",
-			k.probe.FailuresFor(budget), seconds(budget))
+	// What starts after a sidecar would wait for a startupProbe, and a command that is missing would block it.
+	if k.Class == pod.Sidecar || k.probe.Exec != nil {
+		return fmt.Sprintf(raise+"livenessProbe.initialDelaySeconds to %d, which allows %s.",
+			budget-k.probe.Guaranteed()+k.probe.Delay(), seconds(budget))
 	}
 	startup := *k.probe.Probe
 	startup.InitialDelaySeconds = 0
@@ -168,20 +196,27 @@ func (k kill) longerBoot(otherwise bool) string {
 		startup.PeriodSeconds, k.NewProbe(pod.Startup, &startup).FailuresFor(budget), seconds(budget))
 }
 
-func (k kill) afterHang() Diagnosis {
+func (k kill) afterHang(found answer) Diagnosis {
 	d := Diagnosis{ID: KilledAfterHang, Container: k.Name, Wrong: true}
-	failed, _ := k.fails(k.probe.Kind)
-	found := answerOf(k.probe, failed.message)
 	if k.low <= k.bootOver() { // the first one was at boot
 		k.every = false
 	}
-	d.Message = about(k.Name) + "livenessProbe killed it " + k.when() + ". It had answered until then, and failed " +
-		times(k.probe.FailureThreshold) + " in a row."
+	d.Message = about(k.Name) + "livenessProbe killed it " + k.when() + ". "
+	if k.known {
+		d.Message += "It had answered until then, and failed "
+	} else {
+		d.Message += "It failed "
+	}
+	d.Message += times(k.probe.FailureThreshold) + " in a row."
 	if found.says != "" {
 		d.Message += " " + found.says
 	}
-	d.Advice = fmt.Sprintf("See what it did last: kubectl logs %s -n %s -c %s --previous. If it was only busy, raise "+
-		"livenessProbe.failureThreshold or timeoutSeconds.", k.Pod.Name, k.Pod.Namespace, k.Name)
+	previous := " --previous"
+	if began, runs := k.running(); runs && k.start.Equal(began) {
+		previous = "" // it is being killed
+	}
+	d.Advice = fmt.Sprintf("See what it did last: kubectl logs %s -n %s -c %s%s. If it was only busy, raise "+
+		"livenessProbe.failureThreshold or timeoutSeconds.", k.Pod.Name, k.Pod.Namespace, k.Name, previous)
 	return d
 }
 
@@ -197,29 +232,34 @@ func (p *patient) afterGrace() []Diagnosis {
 	if !known || !start.Equal(ended.StartedAt.Time) {
 		return nil
 	}
-	grace := p.graceOf(stop)
+	grace, field := p.graceOf(stop)
 	took := ended.FinishedAt.Sub(stop.last)
 	if took < time.Duration(grace-1)*time.Second {
 		return nil
 	}
+	advice := "End the app on SIGTERM, or raise " + field + " to what it takes. A shell that starts the app hands on " +
+		"no SIGTERM: start it with exec."
+	if _, hook := p.Hook(pod.PreStop); hook {
+		advice = "The preStop hook is part of that time: shorten it, or raise " + field + " to what both take."
+	}
 	return []Diagnosis{{ID: KilledAfterGrace, Container: p.Name, Wrong: true,
 		Message: about(p.Name) + "it was told to end, and did not within its grace period of " + seconds(grace) +
 			". So SIGKILL ended it after " + length(took) + ", with exit code 137.",
-		Advice: "End the app on SIGTERM, or raise terminationGracePeriodSeconds to what it takes. A shell that " +
-			"starts the app hands on no SIGTERM: start it with exec.",
+		Advice:   advice,
 		Evidence: []string{stop.String(), runText(ended)}}}
 }
 
-// graceOf is how many seconds a stop left the container: a probe may have its own.
-func (p *patient) graceOf(stop told) int64 {
+// graceOf is how many seconds a stop left the container, and the field that says so: a probe may have its own.
+func (p *patient) graceOf(stop told) (grace int64, field string) {
+	const own = "terminationGracePeriodSeconds"
 	for _, kind := range []pod.ProbeKind{pod.Startup, pod.Liveness} {
 		probe, has := p.ProbeOf(kind)
 		if has && strings.Contains(stop.message, strings.TrimSuffix(kind.String(), "Probe")+" probe") &&
 			probe.TerminationGracePeriodSeconds != nil {
-			return *probe.TerminationGracePeriodSeconds
+			return *probe.TerminationGracePeriodSeconds, kind.String() + "." + own
 		}
 	}
-	return p.subject.Grace()
+	return p.subject.Grace(), own
 }
 
 // oomKilled is the reason of a container that the kernel killed for its memory (the CRI's).
@@ -231,10 +271,13 @@ func (p *patient) hooks() (all []Diagnosis) {
 	if failed.count > 0 && (!p.ok() || p.Now.Sub(failed.last) < shortBackOff) {
 		d := Diagnosis{ID: PostStartFails, Container: p.Name, Wrong: true,
 			Message: about(p.Name) + "its postStart hook failed " + times(failed.count) +
-				", so the kubelet killed it each time.",
+				", and the kubelet killed it for that.",
 			Advice: p.hookAdvice(pod.PostStart), Evidence: []string{failed.String()}}
-		if waiting := p.status.State.Waiting; waiting != nil && waiting.Reason == "PostStartHookError" {
-			d.Evidence = append(d.Evidence, "status: "+console.OneLine(waiting.Message))
+		if p.waits("PostStartHookError") {
+			d.Evidence = append(d.Evidence, "status: "+console.OneLine(p.status.State.Waiting.Message))
+		}
+		if ended := p.lastEnded(); ended != nil {
+			d.Message = strings.TrimSpace(d.Message + " " + p.again(ended))
 		}
 		all = append(all, d)
 	}
@@ -261,14 +304,21 @@ func (p *patient) hookAdvice(kind pod.HookKind) string {
 	return "Write a command that the image has and that succeeds in " + kind.String() + ".exec, one word per item."
 }
 
-// byProbeOrHook tells whether something told a run to end: a probe, a hook or a deletion.
-func (p *patient) byProbeOrHook(run *corev1.ContainerStateTerminated) bool {
-	stop := p.tells("Killing")
-	if stop.count+p.tells("FailedPostStartHook").count >= max(p.status.RestartCount, 1) { // all were
-		return true
+// explained tells whether what a probe, a hook or a deletion did explains the end of a run.
+func (p *patient) explained(run *corev1.ContainerStateTerminated) bool {
+	if run.Reason == oomKilled {
+		return false
 	}
-	during := func(t time.Time) bool {
-		return !t.Before(run.StartedAt.Time) && !t.After(run.FinishedAt.Add(slack))
+	hook := p.tells("FailedPostStartHook")
+	kills := told{count: hook.count, first: hook.first, last: hook.last}
+	for _, kind := range []pod.ProbeKind{pod.Startup, pod.Liveness} {
+		if k, any := p.killsBy(kind); any {
+			kills.count += k.count
+			if covers(run, k.first) || covers(run, k.last) {
+				return true
+			}
+		}
 	}
-	return during(stop.last) || during(stop.first)
+	all := kills.count >= max(p.endings(), 1)
+	return kills.count > 0 && (all || covers(run, kills.first) || covers(run, kills.last))
 }

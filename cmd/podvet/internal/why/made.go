@@ -3,6 +3,7 @@ package why
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,7 +32,7 @@ func (p *patient) notMade() []Diagnosis {
 		d := Diagnosis{ID: Image, Container: p.Name, Wrong: true,
 			Message: about(p.Name) + fmt.Sprintf("its image %q cannot be pulled.", p.Image),
 			Advice: "Correct the image's name and tag, or see that the node reaches the registry and " +
-				"imagePullSecrets name a login.",
+				"that imagePullSecrets name a login.",
 			Evidence: []string{"status: " + waiting.Reason + ": " + console.OneLine(waiting.Message)}}
 		if waiting.Reason == "ErrImageNeverPull" {
 			d.Message = about(p.Name) + fmt.Sprintf(
@@ -58,11 +59,18 @@ func (p *patient) cannotBeMade(reason, message string) Diagnosis {
 	d := Diagnosis{ID: CannotBeMade, Container: p.Name, Wrong: true, Message: about(p.Name) + "it cannot be started.",
 		Advice: "Write a command that the image has, or leave out command.", Evidence: []string{
 			"status: " + reason + ": " + console.OneLine(message)}}
-	switch reason {
-	case "CreateContainerConfigError":
+	has := func(text string) bool { return strings.Contains(message, text) }
+	switch {
+	case has("non-root") || has("runAsNonRoot"):
+		d.Advice = "Set securityContext.runAsUser to a number above 0, or build the image for such a user."
+	case has("permission denied"):
+		d.Advice = "The command is there, and may not be run: make it executable in the image, or write another one."
+	case has("memory limit too low") || has("minimum memory"):
+		d.Advice = "Raise resources.limits.memory: the runtime cannot start anything within it."
+	case reason == "CreateContainerConfigError":
 		d.Message = about(p.Name) + "it cannot be started, because something that it refers to is missing or refused."
 		d.Advice = "Create what the status names, or leave it out from env and envFrom."
-	case "CreateContainerError":
+	case reason == "CreateContainerError":
 		d.Advice = "See what the runtime says in the status."
 	}
 	if failed := p.tells("Failed"); failed.count > 0 {
@@ -101,6 +109,10 @@ func notPlaced(s Seen) []Diagnosis {
 		}
 	}
 	made := tell(s.Events, "Pulled")
+	if pulling := tell(s.Events, "Pulling"); pulling.last.After(made.last) {
+		return []Diagnosis{{ID: Starting, Message: "Its image has been pulled for " + length(s.Now.Sub(pulling.last)) +
+			".", Evidence: []string{pulling.String()}}}
+	}
 	for _, kind := range []struct{ id, reason, message, advice string }{
 		{Volume, "FailedMount", "A volume cannot be mounted, so no container is made.",
 			"Create what the event names, or leave the volume out."},

@@ -13,6 +13,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podvet/podvet/cmd/podvet/internal/console"
 	"github.com/podvet/podvet/rules/pod"
@@ -46,20 +47,41 @@ func Of(workloads []pod.Object, pods []*corev1.Pod, events []*corev1.Event, owne
 		byName[e.InvolvedObject.Name] = append(byName[e.InvolvedObject.Name], e)
 	}
 	about := func(o metav1.Object) []*corev1.Event {
+		// A static pod's events name its configuration, not its mirror (K pkg/kubelet/config/common.go).
+		uid := cmp.Or(types.UID(o.GetAnnotations()[corev1.MirrorPodAnnotationKey]), o.GetUID())
 		return slices.DeleteFunc(slices.Clone(byName[o.GetName()]), func(e *corev1.Event) bool {
-			return e.InvolvedObject.UID != "" && e.InvolvedObject.UID != o.GetUID()
+			of := e.InvolvedObject
+			return of.UID != "" && of.UID != uid && of.UID != o.GetUID() || of.Namespace != "" &&
+				of.Namespace != o.GetNamespace()
 		})
 	}
+	complete := map[string]bool{} // Jobs: what failed before is over
 	for _, w := range workloads {
+		if job, is := w.(*batchv1.Job); is {
+			complete[w.GetNamespace()+"/Job/"+w.GetName()] = slices.ContainsFunc(job.Status.Conditions, isComplete)
+		}
+		if rs, is := w.(*appsv1.ReplicaSet); is && rs.Spec.Replicas != nil && *rs.Spec.Replicas == 0 {
+			continue // kept for a rollback
+		}
 		r.Subjects = append(r.Subjects, Subject{Kind: kindOf(w), Namespace: w.GetNamespace(), Name: w.GetName(),
-			State: counts(w), Diagnoses: Workload(w, about(w))})
+			State: counts(w), Diagnoses: Workload(w, about(w), now)})
 	}
 	for _, p := range pods {
-		r.Subjects = append(r.Subjects, Subject{Kind: "Pod", Namespace: p.Namespace, Name: p.Name, Owner: owner(p),
-			State: stateOf(p), Diagnoses: Pod(Seen{Pod: p, Events: about(p), Now: now})})
+		s := Subject{Kind: "Pod", Namespace: p.Namespace, Name: p.Name, Owner: owner(p), State: stateOf(p),
+			Diagnoses: Pod(Seen{Pod: p, Events: about(p), Now: now})}
+		if of := metav1.GetControllerOfNoCopy(p); of != nil && complete[p.Namespace+"/"+of.Kind+"/"+of.Name] {
+			for i := range s.Diagnoses {
+				s.Diagnoses[i].Wrong = false
+			}
+		}
+		r.Subjects = append(r.Subjects, s)
 	}
 	slices.SortStableFunc(r.Subjects, func(a, b Subject) int { return cmp.Compare(a.gravity(), b.gravity()) })
 	return r
+}
+
+func isComplete(c batchv1.JobCondition) bool {
+	return c.Type == batchv1.JobComplete && c.Status == corev1.ConditionTrue
 }
 
 // gravity is lower for what is graver.
@@ -107,20 +129,23 @@ func stateOf(p *corev1.Pod) string {
 
 // counts is how many of a workload's pods are well.
 func counts(o pod.Object) string {
-	ready := func(ready, all int32) string { return fmt.Sprintf("%d of %d pods ready", ready, all) }
+	want, _ := pods(o)
+	var ready int32
 	switch w := o.(type) {
 	case *appsv1.Deployment:
-		return ready(w.Status.ReadyReplicas, w.Status.Replicas)
+		ready = w.Status.ReadyReplicas
 	case *appsv1.ReplicaSet:
-		return ready(w.Status.ReadyReplicas, w.Status.Replicas)
+		ready = w.Status.ReadyReplicas
 	case *appsv1.StatefulSet:
-		return ready(w.Status.ReadyReplicas, w.Status.Replicas)
+		ready = w.Status.ReadyReplicas
 	case *appsv1.DaemonSet:
-		return ready(w.Status.NumberReady, w.Status.DesiredNumberScheduled)
+		ready = w.Status.NumberReady
 	case *batchv1.Job:
 		return fmt.Sprintf("%d active, %d succeeded, %d failed", w.Status.Active, w.Status.Succeeded, w.Status.Failed)
+	default:
+		return ""
 	}
-	return ""
+	return fmt.Sprintf("%d of %d pods ready", ready, want)
 }
 
 // JSON writes the report as one object.
@@ -148,17 +173,17 @@ func (r *Report) Text(width int) string {
 			if s.Kind == "Pod" {
 				told = append(told, signature)
 			}
-			same := 0
+			var same []string
 			for _, other := range r.Subjects[i+1:] {
-				if other.signature() == signature {
-					same++
+				if other.signature() == signature && s.Kind == "Pod" {
+					same = append(same, other.Name)
 				}
 			}
 			s.write(&out, width, same)
 		}
 	}
 	if left > 0 {
-		fmt.Fprintf(&out, "Of %d more pods -o json says more.\n", left)
+		fmt.Fprintf(&out, "%d more pods have something else: -o json lists them.\n", left)
 	}
 	if !r.Wrong() {
 		out.WriteString("Nothing is wrong that podvet can see.\n")
@@ -171,15 +196,18 @@ func (r *Report) Text(width int) string {
 // signature is the same for pods that are sick of the same.
 func (s Subject) signature() string {
 	var signature strings.Builder
-	signature.WriteString(s.Kind)
+	signature.WriteString(s.Kind + " " + s.Owner)
+	if s.Owner == "" && Wrong(s.Diagnoses) > 0 {
+		signature.WriteString(s.Name)
+	}
 	for _, d := range s.Diagnoses {
 		signature.WriteString(" " + d.ID + "/" + d.Container)
 	}
 	return signature.String()
 }
 
-// write writes the subject with its diagnoses, numbered; same is how many other pods are sick of the same.
-func (s Subject) write(out *strings.Builder, width, same int) {
+// write writes the subject with its diagnoses, numbered; same are other pods of its owner that are sick of the same.
+func (s Subject) write(out *strings.Builder, width int, same []string) {
 	head := s.Kind + " " + s.Namespace + "/" + s.Name
 	if s.Owner != "" {
 		head += " of " + s.Owner
@@ -187,11 +215,15 @@ func (s Subject) write(out *strings.Builder, width, same int) {
 	if s.State != "" {
 		head += ": " + s.State
 	}
-	switch {
-	case same == 1:
-		head += " (1 other pod likewise)"
-	case same > 1:
-		head += fmt.Sprintf(" (%d other pods likewise)", same)
+	switch n := len(same); {
+	case n == 1:
+		head += " (likewise " + same[0] + ")"
+	case n > 1:
+		head += fmt.Sprintf(" (likewise %d other pods: %s", n, strings.Join(same[:min(n, shown)], ", "))
+		if n > shown {
+			head += ", …"
+		}
+		head += ")"
 	}
 	out.WriteString(head + "\n")
 	const indent = "   "

@@ -3,6 +3,7 @@ package why
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -49,7 +50,7 @@ func tell(events []*corev1.Event, reason string, holds ...string) told {
 		if last.IsZero() {
 			last = first
 		}
-		sum.count += max(count, 1)
+		sum.count = int32(min(int64(sum.count)+int64(max(count, 1)), math.MaxInt32))
 		if sum.first.IsZero() || first.Before(sum.first) {
 			sum.first = first
 		}

@@ -27,7 +27,7 @@ func stops(s Seen, all []patient) Diagnosis {
 	}
 	late, node := s.Now.Sub(end), s.Pod.Spec.NodeName
 	switch {
-	case len(running) == 0 && len(s.Pod.Finalizers) > 0:
+	case len(running) == 0 && len(s.Pod.Finalizers) > 0 && late > overdue:
 		return Diagnosis{ID: StuckTerminating, Wrong: true,
 			Message: fmt.Sprintf("The pod has ended and is kept by its finalizers: %s.",
 				strings.Join(s.Pod.Finalizers, ", ")),
@@ -41,6 +41,9 @@ func stops(s Seen, all []patient) Diagnosis {
 			Evidence: []string{"metadata.deletionTimestamp: " + clock(end)}}
 		if len(running) > 0 {
 			d.Message += " These containers still run, as far as is known: " + strings.Join(running, ", ") + "."
+		}
+		if len(s.Pod.Finalizers) > 0 {
+			d.Message += " Finalizers keep it too: " + strings.Join(s.Pod.Finalizers, ", ") + "."
 		}
 		return d
 	}
@@ -76,7 +79,11 @@ func failedAsWhole(s Seen) []Diagnosis {
 		}
 		return []Diagnosis{d}
 	}
-	return []Diagnosis{{ID: Evicted, Wrong: true, Message: "The node ended the pod: " + reason + ".",
+	ended := "The node ended the pod: "
+	if len(s.Pod.Status.ContainerStatuses) == 0 && reason != "Evicted" {
+		ended = "The node refused the pod: "
+	}
+	return []Diagnosis{{ID: Evicted, Wrong: true, Message: ended + reason + ".",
 		Advice: "The status says why. A controller makes a new pod; a bare pod stays ended.", Evidence: evidence}}
 }
 
@@ -101,7 +108,8 @@ func jobWaits(s Seen, all []patient) []Diagnosis {
 		if _, runs := p.running(); !runs || p.Class != pod.App {
 			continue
 		}
-		waits = append(waits, Diagnosis{ID: JobNeverEnds, Container: p.Name, Wrong: true,
+		serves := len(p.Ports) > 0 || p.LivenessProbe != nil || p.ReadinessProbe != nil || p.StartupProbe != nil
+		waits = append(waits, Diagnosis{ID: JobNeverEnds, Container: p.Name, Wrong: serves, // else it may be at work
 			Message: about(p.Name) + fmt.Sprintf(
 				"it still runs %s after container %q completed, and the Job waits for both.",
 				length(s.Now.Sub(completed)), done.Name),

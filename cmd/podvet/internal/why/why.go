@@ -3,6 +3,8 @@ package why
 import (
 	"cmp"
 	"fmt"
+	"slices"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -27,6 +29,9 @@ func Pod(s Seen) []Diagnosis {
 	if whole := failedAsWhole(s); whole != nil {
 		return whole
 	}
+	if s.Pod.Status.Phase == corev1.PodSucceeded {
+		return nil
+	}
 	found := append(notPlaced(s), gates(s)...)
 	for i := range all {
 		p := &all[i]
@@ -35,7 +40,8 @@ func Pod(s Seen) []Diagnosis {
 		}
 	}
 	found = append(found, jobWaits(s, all)...)
-	if len(found) == 0 {
+	well := func(p patient) bool { return p.ok() || p.Class == pod.Init }
+	if len(found) == 0 && (len(all) == 0 || slices.ContainsFunc(all, func(p patient) bool { return !well(p) })) {
 		found = append(found, unclear(s)...)
 	}
 	byGravity(found)
@@ -44,10 +50,13 @@ func Pod(s Seen) []Diagnosis {
 
 // unclear is about a pod that should be ready, and podvet does not know why it is not.
 func unclear(s Seen) []Diagnosis {
+	if s.Pod.Status.Phase == corev1.PodFailed {
+		return []Diagnosis{{ID: Unclear, Wrong: true, Message: "The pod failed, and podvet does not see why.",
+			Advice: "See what kubectl describe pod " + s.Pod.Name + " says."}}
+	}
 	ready := condition(s.Pod, corev1.PodReady)
 	since := s.Now.Sub(cmp.Or(ready.LastTransitionTime, s.Pod.CreationTimestamp).Time)
-	if phase := s.Pod.Status.Phase; ready.Status == corev1.ConditionTrue || phase == corev1.PodSucceeded ||
-		phase == corev1.PodFailed || since < notYet {
+	if ready.Status == corev1.ConditionTrue || since < notYet {
 		return nil
 	}
 	d := Diagnosis{ID: Unclear, Wrong: true,
@@ -60,7 +69,7 @@ func unclear(s Seen) []Diagnosis {
 }
 
 // Workload says what is wrong with a workload itself, from its conditions and the events about it.
-func Workload(o pod.Object, events []*corev1.Event) []Diagnosis {
+func Workload(o pod.Object, events []*corev1.Event, now time.Time) []Diagnosis {
 	var found []Diagnosis
 	cannotMake := func(evidence string) {
 		found = append(found, Diagnosis{ID: NoPods, Wrong: true,
@@ -96,8 +105,35 @@ func Workload(o pod.Object, events []*corev1.Event) []Diagnosis {
 		failed.last.After(tell(events, "SuccessfulCreate").last) {
 		cannotMake(failed.String())
 	}
+	made := o.GetCreationTimestamp()
+	if want, has := pods(o); len(found) == 0 && want > 0 && has == 0 && !made.IsZero() && now.Sub(made.Time) > notYet {
+		found = append(found, Diagnosis{ID: NoPods, Wrong: true,
+			Message: fmt.Sprintf("%s/%s has no pods, and should have %d.", kindOf(o), o.GetName(), want),
+			Advice:  "See whether kube-controller-manager runs, and the events of the workload."})
+	}
 	byGravity(found)
 	return found
+}
+
+// pods are how many pods a workload is to have and has.
+func pods(o pod.Object) (want, has int32) {
+	replicas := func(n *int32) int32 {
+		if n == nil {
+			return 1 // K pkg/apis/apps/v1/defaults.go
+		}
+		return *n
+	}
+	switch w := o.(type) {
+	case *appsv1.Deployment:
+		return replicas(w.Spec.Replicas), w.Status.Replicas
+	case *appsv1.ReplicaSet:
+		return replicas(w.Spec.Replicas), w.Status.Replicas
+	case *appsv1.StatefulSet:
+		return replicas(w.Spec.Replicas), w.Status.Replicas
+	case *appsv1.DaemonSet:
+		return w.Status.DesiredNumberScheduled, w.Status.CurrentNumberScheduled
+	}
+	return 0, 0
 }
 
 // kindOf is the kind of a workload, which objects of a cluster do not say.

@@ -63,17 +63,23 @@ func TestRecorded(t *testing.T) {
 
 // TestMade: the same of pods that the tests' node cannot show, written by hand.
 func TestMade(t *testing.T) {
-	files, err := filepath.Glob("testdata/made/*.yaml")
-	if err != nil || len(files) < 20 {
-		t.Fatalf("%d pods, %v", len(files), err)
+	files, err := filepath.Glob("testdata/made/*.*")
+	if err != nil || len(files) < 100 {
+		t.Fatalf("%d files, %v", len(files), err)
 	}
-	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
-			found := live.Objects{}
+		name, now := strings.TrimSuffix(file, filepath.Ext(file)), time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+		found := live.Objects{}
+		switch filepath.Ext(file) {
+		case ".yaml":
 			live.ReadFile(file, nil, &found, func(p stream.Problem) { t.Error(p) })
-			wantText(t, strings.TrimSuffix(file, ".yaml")+".txt",
-				Of(found.Workloads, found.Pods, found.Events, ownerOf, now).Text(120))
+		case ".json":
+			found, now = recorded(t, file)
+		default:
+			continue
+		}
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			wantText(t, name+".txt", Of(found.Workloads, found.Pods, found.Events, ownerOf, now).Text(120))
 		})
 	}
 }

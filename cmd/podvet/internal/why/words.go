@@ -46,11 +46,11 @@ func times(n int32) string {
 }
 
 // clock is a time in UTC.
-func clock(t time.Time) string { return t.UTC().Format("Jan 2 15:04:05") }
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
 
 // until is a later time in UTC: without the day where that is the same.
 func until(from, to time.Time) string {
-	if from.UTC().YearDay() == to.UTC().YearDay() {
+	if from.UTC().YearDay() == to.UTC().YearDay() && from.UTC().Year() == to.UTC().Year() {
 		return to.UTC().Format("15:04:05")
 	}
 	return clock(to)
