@@ -83,10 +83,7 @@ Exit status: 0, or 2 if not all of the work could be done.`,
 
 // check names all flags and arguments that do not fit, and tells names from manifests.
 func (f *recommendFlags) check(args []string) (names []live.Named, manifests []string, err error) {
-	errs := []error{oneOf("-o", f.output, recommendFormats)}
-	if f.Margin < 1 || f.Margin > 10 {
-		errs = append(errs, fmt.Errorf("--margin %g: write a number from 1 to 10", f.Margin))
-	}
+	errs := []error{oneOf("-o", f.output, recommendFormats), f.Options.Check()}
 	for _, arg := range args {
 		if f.output == "patch" && isFile(arg) {
 			manifests = append(manifests, arg)
@@ -98,8 +95,12 @@ func (f *recommendFlags) check(args []string) (names []live.Named, manifests []s
 		}
 		names, errs = append(names, name), append(errs, err)
 	}
-	if f.prometheus.URL != "" {
+	f.Named = len(names) > 0
+	switch {
+	case f.prometheus.URL != "":
 		errs = append(errs, f.prometheus.Check())
+	case f.prometheus.Since != "7d":
+		errs = append(errs, errors.New("--since is for --prometheus: write both, or leave it out"))
 	}
 	switch {
 	case len(f.files) > 0 && f.cluster:

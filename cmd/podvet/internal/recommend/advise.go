@@ -28,8 +28,12 @@ const graceField = "terminationGracePeriodSeconds"
 // The least that an advised startupProbe gives a boot: podvet's own rules ask for 25 s (startup-budget-too-short).
 const leastBudget = 30
 
-// farTooLong: a startupProbe that gives a boot more than this many times what it needs hides an app that hangs.
-const farTooLong = 4
+// farTooLong: a startupProbe that gives a boot more than this many times what it needs, and more than podvet's own
+// would give it, hides an app that hangs.
+const (
+	farTooLong = 4
+	ownBudget  = 300
+)
 
 // adviser advises on one container.
 type adviser struct {
@@ -99,7 +103,7 @@ func (a *adviser) startup(p pod.Probe) {
 	case now.Guaranteed() < need:
 		a.add(pod.Startup, field, failures, "Without the delay startupProbe can kill a boot longer than %d s, and "+
 			"boots need %d s. Raise failureThreshold to %d.", now.Guaranteed(), a.budget, failures)
-	case given > farTooLong*least && !a.Accelerated():
+	case given > max(farTooLong*least, ownBudget) && least <= longestBoot && !a.Accelerated():
 		failures = now.FailuresFor(least + truncation(&fitting))
 		a.add(pod.Startup, field, failures, "startupProbe lets an app that hangs while it boots hang for %d s, and "+
 			"boots need %d s. Lower failureThreshold to %d.", given, a.budget, failures)
@@ -148,7 +152,7 @@ func (a *adviser) policy(rule string, names ...string) *PolicyAdvice {
 }
 
 // graceFor advises on the grace period.
-func graceFor(s *pod.Subject, stops []stop) (Advice, bool) {
+func graceFor(s *pod.Subject, c *pod.Container, stops []stop) (Advice, bool) {
 	forced := 0
 	for _, one := range stops {
 		if one.forced && one.seconds >= s.Grace() {
@@ -158,8 +162,11 @@ func graceFor(s *pod.Subject, stops []stop) (Advice, bool) {
 	if forced == 0 {
 		return Advice{}, false
 	}
-	more := 2 * s.Grace()
-	text := fmt.Sprintf("%d of %d stops took the whole grace period of %d s and ended in SIGKILL. Raise %s to %d, or "+
-		"end sooner.", forced, len(stops), s.Grace(), graceField, more)
+	more, part := 2*s.Grace(), ""
+	if c.Lifecycle != nil && c.Lifecycle.PreStop != nil {
+		part = " The time of its preStop hook is part of that."
+	}
+	text := fmt.Sprintf("%d of %d stops took the whole grace period of %d s and ended in SIGKILL.%s Raise %s to %d, "+
+		"or end sooner.", forced, len(stops), s.Grace(), part, graceField, more)
 	return Advice{Field: graceField, Value: more, Text: text}, true
 }

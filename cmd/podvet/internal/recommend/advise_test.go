@@ -3,6 +3,7 @@ package recommend
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -56,6 +57,10 @@ func TestAdvice(t *testing.T) {
 			"startupProbe.failureThreshold 8"},
 		"but longer than the livenessProbe": {ready + "livenessProbe: {failureThreshold: 20, " + http +
 			"}, startupProbe: {failureThreshold: 90, " + http + "}", "startupProbe.failureThreshold 21"},
+		"not longer than podvet's own": {
+			ready + "startupProbe: {periodSeconds: 3, failureThreshold: 101, " + http + "}", ""},
+		"behind an endless livenessProbe": {ready + "livenessProbe: {initialDelaySeconds: 2000000000, " + http +
+			"}, startupProbe: {failureThreshold: 2000000000, " + http + "}", ""},
 		"its delay is dead weight": {
 			ready + "startupProbe: {failureThreshold: 3, initialDelaySeconds: 60, " + http + "}",
 			"startupProbe.initialDelaySeconds 0, startupProbe.failureThreshold 8"},
@@ -82,6 +87,19 @@ func TestAdvice(t *testing.T) {
 				t.Error(r.Note)
 			}
 		})
+	}
+}
+
+// TestMargin: a margin is a number.
+func TestMargin(t *testing.T) {
+	for margin, fits := range map[float64]bool{
+		1: true, 10: true, 0.9: false, 11: false, math.Inf(1): false, math.Inf(-1): false} {
+		if err := (Options{Margin: margin}).Check(); (err == nil) != fits {
+			t.Errorf("%g: %v", margin, err)
+		}
+	}
+	if (Options{Margin: math.NaN()}).Check() == nil {
+		t.Error("NaN is a margin")
 	}
 }
 

@@ -15,13 +15,14 @@ import (
 // Collector keeps of pods what tells about their starts, by owner and container, and no pod but the newest of each
 // owner, without what has no bearing on its probes.
 type Collector struct {
-	owners map[Owner]*workload
-	told   map[inPod]told
+	owners  map[Owner]*workload
+	mirrors map[Owner]bool
+	told    map[inPod]told
 }
 
 // NewCollector has seen nothing.
 func NewCollector() *Collector {
-	return &Collector{owners: map[Owner]*workload{}, told: map[inPod]told{}}
+	return &Collector{owners: map[Owner]*workload{}, mirrors: map[Owner]bool{}, told: map[inPod]told{}}
 }
 
 // Owner is whose pods start, as a person names it.
@@ -36,7 +37,7 @@ type workload struct {
 
 // seen is what was seen of one container in all pods of an owner.
 type seen struct {
-	spans           []Span
+	record
 	again, together int // starts that are left out
 	sandbox, image  []int64
 	stops           []stop
@@ -45,7 +46,7 @@ type seen struct {
 // Event notes what an event tells of a start or a stop. Events come before the pods that they are about.
 func (c *Collector) Event(e *corev1.Event) {
 	_, name, found := strings.Cut(e.InvolvedObject.FieldPath, "{")
-	if found && (e.Reason == unhealthy || e.Reason == killing) {
+	if found {
 		at := inPod{e.InvolvedObject.Namespace, e.InvolvedObject.Name, strings.TrimSuffix(name, "}")}
 		note := c.told[at]
 		note.note(e)
@@ -57,6 +58,7 @@ func (c *Collector) Event(e *corev1.Event) {
 func (c *Collector) Pod(p *corev1.Pod, owner Owner, now time.Time) {
 	s, ok := pod.Read(p)
 	if !ok || s.Mirror() {
+		c.mirrors[owner] = true
 		return
 	}
 	w := c.owners[owner]
@@ -96,10 +98,13 @@ func (s *seen) add(o one) {
 	if !ok {
 		return
 	}
-	s.spans = append(s.spans, o.killedBoots(k)...)
+	s.kills = append(s.kills, o.killed(k)...)
+	if o.proves(k) {
+		s.about(k.asks()).proven = true
+	}
 	switch span, what := o.present(k); what {
 	case measured:
-		s.spans = append(s.spans, span)
+		s.note(k, span, false)
 	case again:
 		s.again++
 	case together:

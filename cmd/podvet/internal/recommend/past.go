@@ -1,5 +1,7 @@
 package recommend
 
+import "github.com/podvet/podvet/rules/pod"
+
 // Starts are the first and the last start of a container in seconds since 1970, and how often it was restarted.
 type Starts = struct{ First, Last, Restarts int64 }
 
@@ -24,7 +26,7 @@ func (c *Collector) Past(owner Owner, containers map[string]*Starts, ready int64
 		if !tells || !known || !container.LongRunning || starts.First == 0 {
 			continue
 		}
-		w.of(container.Name).remember(k, w.subject.Grace(), *starts, p, container.Name)
+		w.of(container.Name).remember(k, k.grace(w.subject), *starts, p, container.Name)
 	}
 }
 
@@ -42,7 +44,8 @@ func (s *seen) remember(k clock, grace int64, starts Starts, p past, name string
 	}
 	if lived := starts.Last - starts.First; start == starts.Last && starts.Restarts == 1 && k.killed &&
 		k.kills.Guaranteed()-1 <= lived && lived <= k.kills.Worst()+rounding+grace+quickStop {
-		s.spans = append(s.spans, Span{min(lived, k.kills.Guaranteed()), unseen})
+		span := Span{min(lived, k.kills.Guaranteed()), unseen}
+		s.kills = append(s.kills, kill{Span: span, probe: k.kills.Kind, asks: k.asks()})
 	}
 	for other, at := range p.containers {
 		if other != name && at.Last > start && (at.Restarts > 0 || p.ready-at.Last < rounding) {
@@ -55,5 +58,5 @@ func (s *seen) remember(k clock, grace int64, starts Starts, p past, name string
 		s.again++
 		return
 	}
-	s.spans = append(s.spans, spanOf(seconds, k.lag))
+	s.note(k, spanOf(seconds, k.lag), k.killed && k.kills.Kind == pod.Startup)
 }

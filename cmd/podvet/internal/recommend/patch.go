@@ -29,17 +29,18 @@ func (r *Report) Change(doc *manifest.Document) (change manifest.Change, problem
 		return change, nil
 	}
 	w := r.collected.workloadLike(Owner{s.Namespace, s.Kind, s.Name})
-	if w == nil {
-		return change, nil
-	}
+	var unseen []string
 	base := "/" + strings.ReplaceAll(s.Path(), ".", "/") + "/"
 	for i := range s.Containers {
 		c := &s.Containers[i]
-		seen := w.seen[c.Name]
-		if seen == nil {
+		if !c.LongRunning {
 			continue
 		}
-		for _, a := range seen.result(s, c.Name, r.options).Advice {
+		if w == nil || w.seen[c.Name] == nil {
+			unseen = append(unseen, c.Name)
+			continue
+		}
+		for _, a := range w.seen[c.Name].result(s, c.Name, r.options).Advice {
 			path := base + c.List() + "/" + strconv.Itoa(c.Index) + "/"
 			if a.Field == graceField {
 				path = base
@@ -47,6 +48,13 @@ func (r *Report) Change(doc *manifest.Document) (change manifest.Change, problem
 			change.Operations = add(change.Operations, path+strings.ReplaceAll(a.Field, ".", "/"), a.value())
 			change.Fixed = append(change.Fixed, rules.Fixed{Rule: advised, Container: c.Name})
 		}
+	}
+	if len(unseen) > 0 && len(change.Operations) == 0 {
+		text := fmt.Sprintf("%s: no starts of container %s were seen", doc.Title(), strings.Join(unseen, ", "))
+		if s.Namespace != "" {
+			text += " in namespace " + s.Namespace
+		}
+		return change, &manifest.Problem{File: doc.File, Line: doc.Line, Text: text}
 	}
 	return change, nil
 }
@@ -88,6 +96,11 @@ func (c *Collector) workloadLike(o Owner) (found *workload) {
 
 // Commands writes a kubectl patch for each owner.
 func (r *Report) Commands(w io.Writer) error {
+	for _, line := range r.nothing() {
+		if _, err := fmt.Fprintln(w, "# "+line); err != nil {
+			return err
+		}
+	}
 	for i := 0; i < len(r.Containers); {
 		first := &r.Containers[i]
 		var list []*Result
@@ -116,8 +129,7 @@ func (r *Result) owner() Owner { return Owner{r.Namespace, r.Kind, r.Name} }
 func (r *Report) command(o Owner, list []*Result) (string, error) {
 	path := templatePath(o.Kind)
 	if path == "" {
-		return fmt.Sprintf("# %s/%s: kubectl cannot change its probes. Write podvet recommend -o patch FILE for its "+
-			"manifest.", o.Kind, o.Name), nil
+		return fmt.Sprintf("# %s/%s: write podvet recommend -o patch FILE for its manifest.", o.Kind, o.Name), nil
 	}
 	s := r.collected.owners[o].subject
 	spec := map[string]any{}
@@ -165,14 +177,9 @@ func (r *Report) command(o Owner, list []*Result) (string, error) {
 // templatePath is where a workload of one of Kubernetes' own kinds has its pods' spec, "" for a pod, whose probes never
 // change, and for kinds that take no strategic merge.
 func templatePath(kind string) string {
-	for _, apiVersion := range []string{"apps/v1", "batch/v1", "v1"} {
-		object := pod.NewObject(apiVersion, kind)
-		if object == nil || kind == "Pod" {
-			continue
-		}
-		if s, ok := pod.SubjectOf(object); ok {
-			return s.Path()
-		}
+	own := []string{"apps/v1", "batch/v1", "v1"}
+	if kind == "Pod" || !slices.Contains(own, pod.APIVersion(kind)) {
+		return ""
 	}
-	return ""
+	return pod.TemplatePath(kind) + ".spec"
 }

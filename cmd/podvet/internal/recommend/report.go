@@ -14,6 +14,7 @@ import (
 type Options struct {
 	Margin float64 // the 99th percentile times this is what a boot needs
 	Few    bool    // recommend whatever was seen
+	Named  bool    // of named workloads is said where nothing was seen
 }
 
 // Enough starts are those from which podvet recommends something.
@@ -25,6 +26,7 @@ type Report struct {
 	Kind       string   `json:"kind"`
 	Containers []Result `json:"containers"`
 
+	unseen    []Owner // of whose pods no start was seen
 	collected *Collector
 	options   Options
 }
@@ -46,6 +48,7 @@ type Result struct {
 	AtMost  bool    `json:"atMost"`                // Ready is that of the slowest of several containers
 	Needs   int64   `json:"needsSeconds,omitempty"`
 	because string  // of what a boot needs so much
+	wrong   []kill
 
 	Sandbox *Spread `json:"sandbox,omitempty"`
 	Image   *Spread `json:"image,omitempty"`
@@ -59,6 +62,7 @@ type Result struct {
 type LeftOut struct {
 	ReadyAgain  int `json:"readyAgain"`
 	WithAnother int `json:"withAnother"`
+	WrongProbe  int `json:"wrongProbe"` // ended by a probe that can never succeed, as far as was seen
 }
 
 // Spread is of some seconds.
@@ -80,14 +84,26 @@ const (
 	noteBlind   = "nothing tells when it is up, because it has neither a readinessProbe nor a startupProbe"
 	noteFits    = "its probes fit"
 	noteNothing = "no start was seen"
+	noteWrong   = "the probe must be right before its numbers can be, so nothing is recommended"
 )
+
+// Check says what is wrong with the margin.
+func (o Options) Check() error {
+	if o.Margin >= 1 && o.Margin <= 10 {
+		return nil
+	}
+	return fmt.Errorf("--margin %g: write a number from 1 to 10", o.Margin) // NaN, too
+}
 
 // Report works out what fits.
 func (c *Collector) Report(o Options) *Report {
 	r := &Report{APIVersion: "podvet.dev/v1alpha1", Kind: "Recommendations", Containers: []Result{}, collected: c,
-		options: o}
+		options: o, unseen: slices.Collect(maps.Keys(c.mirrors))}
 	for _, owner := range c.sorted() {
 		w := c.owners[owner]
+		if len(w.seen) == 0 {
+			r.unseen = append(r.unseen, owner)
+		}
 		for _, name := range slices.Sorted(maps.Keys(w.seen)) {
 			result := w.seen[name].result(w.subject, name, o)
 			result.Namespace, result.Kind, result.Name = owner.Namespace, owner.Kind, owner.Name
@@ -108,7 +124,9 @@ func (r *Report) JSON(w io.Writer) error {
 // result is what was seen of a container, and what fits the container of a subject, which may be another than was seen:
 // the one that a manifest has.
 func (s *seen) result(subject *pod.Subject, name string, o Options) Result {
-	r := Result{Container: name, Starts: len(s.spans), LeftOut: LeftOut{s.again, s.together}, Advice: []Advice{},
+	spans, wrong := s.boots()
+	r := Result{Container: name, Starts: len(spans), LeftOut: LeftOut{s.again, s.together, len(wrong)}, wrong: wrong,
+		Advice:  []Advice{},
 		Sandbox: spreadOf(s.sandbox), Image: spreadOf(s.image), Stops: stopsOf(s.stops)}
 	c := containerOf(subject, name)
 	if c == nil {
@@ -118,15 +136,20 @@ func (s *seen) result(subject *pod.Subject, name string, o Options) Result {
 		r.Note = noteBlind
 		return r
 	}
-	if len(s.spans) == 0 {
+	switch {
+	case len(wrong) > 0:
+		r.Note = noteWrong
+	case len(spans) == 0:
 		r.Note = noteNothing
+	case len(spans) < Enough && !o.Few:
+		r.Note = noteFew
+	}
+	if len(spans) == 0 {
 		return r
 	}
-	t := timesOf(s.spans)
-	r.tell(t, s.spans)
-	r.AtMost = tellers(subject) > 1
-	if len(s.spans) < Enough && !o.Few {
-		r.Note = noteFew
+	t := timesOf(spans)
+	r.tell(t, spans)
+	if r.AtMost = tellers(subject) > 1; r.Note != "" {
 		return r
 	}
 	r.Needs = t.need(o.Margin)
@@ -140,7 +163,7 @@ func (s *seen) result(subject *pod.Subject, name string, o Options) Result {
 	}
 	a := adviser{subject: subject, Container: c, times: t, budget: r.Needs}
 	a.probes()
-	if advice, ok := graceFor(subject, s.stops); ok {
+	if advice, ok := graceFor(subject, c, s.stops); ok {
 		a.all = append(a.all, advice)
 	}
 	if r.Advice = append(r.Advice, a.all...); len(r.Advice) == 0 {

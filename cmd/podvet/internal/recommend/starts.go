@@ -136,43 +136,11 @@ func (o one) waitedForOthers(start, ready time.Time) bool {
 	return false
 }
 
-// killedBoots are the starts before the present one that a probe ended: they took longer than seen.
-func (o one) killedBoots(k clock) (spans []Span) {
-	last := o.status.LastTerminationState.Terminated
-	if last == nil || !k.killed {
-		return nil
-	}
-	lived := secondsBetween(last.StartedAt.Time, last.FinishedAt.Time)
-	if last.ExitCode == sigkilled { // it had its grace period
-		lived -= o.grace(k)
-	}
-	byStartup := o.told.killed > 0
-	bySignal := last.Reason != "OOMKilled" &&
-		(last.ExitCode == sigkilled || last.ExitCode == sigtermed || last.ExitCode == 0)
-	atItsTime := k.kills.Guaranteed()-1 <= lived && lived <= k.kills.Worst()+rounding+quickStop
-	if !byStartup && (!bySignal || !atItsTime) {
-		return nil
-	}
-	over := max(min(lived, k.kills.Worst()), k.kills.Guaranteed()-1)
-	for range max(o.told.killed, 1) {
-		spans = append(spans, Span{over, unseen})
-	}
-	return spans
-}
-
 const (
 	sigkilled = 128 + 9
 	sigtermed = 128 + 15
 	quickStop = 5 // seconds that an app takes to end in the middle of its boot
 )
-
-// grace is how long the container has between SIGTERM and SIGKILL where a probe ends it.
-func (o one) grace(k clock) int64 {
-	if own := k.kills.TerminationGracePeriodSeconds; own != nil {
-		return *own
-	}
-	return o.subject.Grace()
-}
 
 // Stop is how long a container took to stop, in seconds.
 type stop struct {

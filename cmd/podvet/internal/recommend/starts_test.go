@@ -1,6 +1,7 @@
 package recommend
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,36 @@ func seenPod(t *testing.T, containers, ready, statuses string) *corev1.Pod {
 	return p
 }
 
+const up = "ready: true, restartCount: 1, state: {running: {startedAt: @5}}, "
+
+// killedBy is the status of a container whose start before the present one ended after some seconds.
+func killedBy(exitCode, lived int) string {
+	return fmt.Sprintf("{name: app, "+up+"lastState: {terminated: {exitCode: %d, startedAt: @%d, finishedAt: @3}}}",
+		exitCode, 3-lived)
+}
+
+// TestProven: where one start outlived the probe it can succeed, and what it ended were boots.
+func TestProven(t *testing.T) {
+	const ready = "status: 'True', lastTransitionTime: @9"
+	for name, c := range map[string]struct {
+		probe string // of the start that goes on
+		want  int
+	}{"the same probe": {"{port: 1}", 1}, "the probe of an older revision": {"{port: 2}", 0}} {
+		collected, owner := NewCollector(), Owner{"shop", "Deployment", "web"}
+		old := strings.Replace(app, "{port: 1}", c.probe, 1)
+		collected.Pod(seenPod(t, old, ready, "{name: app, ready: true, state: {running: {startedAt: @5}}}"), owner,
+			noon.Add(90*time.Second))
+		collected.Pod(seenPod(t, app, ready, killedBy(143, 25)), owner, noon.Add(30*time.Second))
+		r := collected.Report(Options{Margin: 1, Few: true}).Containers[0]
+		if r.Killed != c.want || r.LeftOut.WrongProbe != 1-c.want {
+			t.Errorf("%s: %+v", name, r)
+		}
+		if wrong := r.Note == noteWrong && len(r.Advice) == 0 && r.Needs == 0; wrong != (c.want == 0) {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
 // TestStarts: what becomes of the starts that a pod's status and events tell of.
 func TestStarts(t *testing.T) {
 	const (
@@ -65,7 +96,7 @@ func TestStarts(t *testing.T) {
 		containers, ready, statuses string
 		events                      []*corev1.Event
 		want                        []Span
-		again, together             int
+		again, together, wrong      int
 	}{
 		"Ready": {containers: app, ready: isReady + "25", statuses: running, want: []Span{{14, 21}}},
 		"not Ready yet": {containers: app, ready: unready + "0", statuses: waiting,
@@ -101,6 +132,35 @@ func TestStarts(t *testing.T) {
 			events: []*corev1.Event{event("Killing", "Container app failed startup probe, will be restarted", 3, 3)},
 			statuses: `{name: app, ready: true, restartCount: 3, state: {running: {startedAt: @5}}, lastState:
 				{terminated: {exitCode: 1, startedAt: @-22, finishedAt: @3}}}`},
+		"killed after the grace period of the probe": {containers: strings.Replace(app, "{port: 1}}",
+			"{port: 1}, terminationGracePeriodSeconds: 3}", 1), ready: isReady + "25",
+			want: []Span{{24, unseen}, {14, 21}}, statuses: killedBy(137, 27)},
+		"killed by a livenessProbe after a boot of 4 s": {containers: app, ready: isReady + "9", wrong: 1,
+			want: []Span{{-1, 5}}, statuses: killedBy(143, 25)},
+		"killed by a livenessProbe that got an answer": {containers: app, ready: unready + "0", wrong: 1,
+			want: []Span{{25, unseen}}, statuses: strings.ReplaceAll(killedBy(143, 25), "ready: true", "ready: false"),
+			events: []*corev1.Event{
+				event("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 404", 3, 2)}},
+		"killed by a livenessProbe that was told to wait": {containers: app, ready: unready + "0",
+			want:     []Span{{25, unseen}, {25, unseen}},
+			statuses: strings.ReplaceAll(killedBy(143, 25), "ready: true", "ready: false"),
+			events: []*corev1.Event{
+				event("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 503", 3, 2)}},
+		"killed by a startupProbe that got an answer": {
+			containers: strings.Replace(app, "livenessProbe", "startupProbe", 1), ready: unready + "0", wrong: 2,
+			statuses: "{name: app, state: {waiting: {}}, " + killedBy(143, 25)[len("{name: app, "+up):],
+			events: []*corev1.Event{event("Killing", "Container app failed startup probe, will be restarted", 2, 3),
+				event("Unhealthy", "Startup probe failed: HTTP probe failed with statuscode: 401", 3, 2)}},
+		"killed by a livenessProbe after its startupProbe": {
+			containers: strings.Replace(app, "livenessProbe", "startupProbe", 1), ready: isReady + "25",
+			want: []Span{{9, 21}}, statuses: killedBy(143, 25),
+			events: []*corev1.Event{
+				event("Killing", "Container app failed liveness probe, will be restarted", 2, 3)}},
+		"ended by itself, without an error": {containers: app, ready: isReady + "25", want: []Span{{14, 21}},
+			statuses: killedBy(0, 25), events: []*corev1.Event{event("Started", "Started container app", 5, 5)}},
+		"killed, without an error": {containers: app, ready: isReady + "25", want: []Span{{25, unseen}, {14, 21}},
+			statuses: killedBy(0, 25), events: []*corev1.Event{event("Started", "Started container app", 5, 5),
+				event("Killing", "Container app failed liveness probe, will be restarted", 2, 3)}},
 		"ended by itself": {containers: app, ready: isReady + "25", want: []Span{{14, 21}},
 			statuses: `{name: app, ready: true, restartCount: 1, state: {running: {startedAt: @5}}, lastState:
 				{terminated: {exitCode: 1, startedAt: @-22, finishedAt: @3}}}`},
@@ -119,12 +179,14 @@ func TestStarts(t *testing.T) {
 			owner := Owner{"shop", "Deployment", "web"}
 			collected.Pod(seenPod(t, c.containers, c.ready, c.statuses), owner, noon.Add(30*time.Second))
 			got := collected.owners[owner].of("app")
-			if len(got.spans) != len(c.want) || got.again != c.again || got.together != c.together {
+			boots, wrong := got.boots()
+			leftOut := [3]int{got.again, got.together, len(wrong)}
+			if len(boots) != len(c.want) || leftOut != [3]int{c.again, c.together, c.wrong} {
 				t.Fatalf("%+v, want %v", got, c.want)
 			}
 			for i, want := range c.want {
-				if got.spans[i] != want {
-					t.Errorf("%v, want %v", got.spans, c.want)
+				if boots[i] != want {
+					t.Errorf("%v, want %v", boots, c.want)
 				}
 			}
 		})
@@ -149,7 +211,37 @@ func TestBeforeAndAfter(t *testing.T) {
 		t.Errorf("stops %v", *r.Stops)
 	}
 	last := r.Advice[len(r.Advice)-1]
+	if strings.Contains(last.Text, "preStop") {
+		t.Error(last.Text)
+	}
 	if last.Field != "terminationGracePeriodSeconds" || last.Value != int64(60) {
 		t.Errorf("advice %+v", last)
+	}
+}
+
+// TestKillsAreNoStops: an app that hangs and is killed by a probe takes its whole grace period, however long that is.
+// The time of a preStop hook is part of the grace period.
+func TestKillsAreNoStops(t *testing.T) {
+	for message, stops := range map[string]bool{
+		"Container app failed liveness probe, will be restarted": false,
+		"Init container app failed liveness probe":               false,
+		"Stopping container app":                                 true,
+	} {
+		c, owner := NewCollector(), Owner{"shop", "Deployment", "web"}
+		c.Event(&corev1.Event{Reason: "Killing", Message: message,
+			LastTimestamp: metav1.NewTime(noon.Add(60 * time.Second)), InvolvedObject: corev1.ObjectReference{
+				Namespace: "shop", Name: "web-1", FieldPath: "spec.containers{app}"}})
+		hook := strings.Replace(app, "image: x", "image: x, lifecycle: {preStop: {sleep: {seconds: 9}}}", 1)
+		c.Pod(seenPod(t, hook, "status: 'True', lastTransitionTime: @99",
+			"{name: app, ready: true, state: {running: {startedAt: @92}}, "+
+				"lastState: {terminated: {exitCode: 137, startedAt: @5, finishedAt: @90}}}"), owner, noon)
+		r := c.Report(Options{Margin: 1, Few: true}).Containers[0]
+		if (r.Stops != nil) != stops || len(r.Advice) > 0 != stops {
+			t.Errorf("%s: %+v, %+v", message, r.Stops, r.Advice)
+		}
+		const part = "SIGKILL. The time of its preStop hook is part of that. Raise "
+		if stops && !strings.Contains(r.Advice[0].Text, part) {
+			t.Error(r.Advice[0].Text)
+		}
 	}
 }

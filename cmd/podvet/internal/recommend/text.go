@@ -35,7 +35,25 @@ func (r *Report) Text(width int) string {
 	if len(r.Containers) > 0 {
 		out.WriteString(r.summary() + "\n")
 	}
+	for _, line := range r.nothing() {
+		out.WriteString(console.Wrap(console.Printable(line), 0, width, "  "))
+	}
 	return out.String()
+}
+
+// nothing says where nothing was seen: of all pods, or of the workloads that were named.
+func (r *Report) nothing() (lines []string) {
+	const leftOut = " Jobs and mirror Pods are left out."
+	switch {
+	case r.options.Named:
+		for _, o := range r.unseen {
+			lines = append(lines, fmt.Sprintf("No starts of %s/%s were seen.%s", o.Kind, o.Name, leftOut))
+		}
+	case len(r.Containers) == 0 && len(r.unseen) > 0:
+		lines = append(lines, "No long-running container was found."+leftOut)
+	}
+	slices.Sort(lines)
+	return lines
 }
 
 func (r *Report) summary() string {
@@ -71,6 +89,9 @@ func (r *Result) lines() (lines []string) {
 		lines = append(lines, fmt.Sprintf("Left out: %s whose pod was Ready with another container.",
 			count(n, "start")))
 	}
+	if len(r.wrong) > 0 {
+		lines = append(lines, r.wrongLine())
+	}
 	if r.Sandbox != nil {
 		lines = append(lines, fmt.Sprintf("Before the start: median %d s for the sandbox, %d s for image and "+
 			"init containers, longest %d s and %d s.", r.Sandbox.Median, r.Image.Median, r.Sandbox.Longest,
@@ -94,6 +115,18 @@ func (r *Result) lines() (lines []string) {
 		}
 	}
 	return lines
+}
+
+func (r *Result) wrongLine() string {
+	left := fmt.Sprintf("Left out: %s that %s ended", count(len(r.wrong), "start"), r.wrong[0].probe)
+	for _, k := range r.wrong {
+		if k.answer != "" {
+			return fmt.Sprintf("%s after the app had answered (%s). More time would not help. Fix what %s checks.",
+				left, k.answer, k.probe)
+		}
+	}
+	return left + ". Every boot that was seen took less time, and no start outlived the probe, so it may never " +
+		"succeed. Check the probe."
 }
 
 func (r *Result) timesLine() string {
