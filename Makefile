@@ -181,7 +181,7 @@ RACING_SCRIPTS := bad-input|certs|check|cluster|doctor|fix|kustomize|others|poli
 .PHONY: race
 race: ## the concurrent packages under the race detector, which needs a C compiler
 	$(GO) test -race -parallel 8 -skip '^TestAllocations$$' ./webhook/... ./certs/... # it allocates by itself
-	$(GO) test -race -parallel 8 -skip '^(TestScripts|TestPlay.*)$$' $$($(GO) list ./cmd/... | grep -Ev '/(picture|play)$$')
+	$(GO) test -race -parallel 8 -skip '^(TestScripts|TestPlay.*)$$' $$($(GO) list ./cmd/... | grep -Ev '/(picture|play|recommend)$$')
 	$(GO) test -race -parallel 8 -run '^TestScripts$$/^($(RACING_SCRIPTS))$$' ./cmd/podvet
 
 FUZZTIME ?= 20s

@@ -83,7 +83,7 @@ Exit status: 0, or 2 if not all of the work could be done.`,
 
 // check names all flags and arguments that do not fit, and tells names from manifests.
 func (f *recommendFlags) check(args []string) (names []live.Named, manifests []string, err error) {
-	errs := []error{oneOf("-o", f.output, recommendFormats), f.Options.Check()}
+	errs := []error{oneOf("-o", f.output, recommendFormats), f.Check()}
 	for _, arg := range args {
 		if f.output == "patch" && isFile(arg) {
 			manifests = append(manifests, arg)
