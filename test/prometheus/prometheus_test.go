@@ -42,7 +42,8 @@ type point struct {
 type history []point
 
 // series adds samples each minute for a while. The names and labels are those that kube-state-metrics documents in
-// docs/metrics/workload/pod-metrics.md and replicaset-metrics.md, with those that a scrape adds.
+// docs/metrics/workload/pod-metrics.md and replicaset-metrics.md, and of the kubelet those in
+// kubernetes.io/docs/reference/instrumentation/metrics, with those that a scrape adds.
 func (h *history) series(from, to time.Time, value int64, metric string, pairs ...string) {
 	all := labels.FromStrings(append([]string{"__name__", metric, "job", "kube-state-metrics",
 		"instance", "10.0.0.1:8080"}, pairs...)...)
@@ -74,6 +75,12 @@ func (h *history) pod(set, name string, starts, readies []time.Time) {
 		}
 		h.series(ready, until, ready.Unix(), "kube_pod_status_container_ready_time", pod...)
 	}
+}
+
+// failures adds what a kubelet says of the livenessProbe of a pod.
+func (h *history) failures(name string, from time.Time, count int64) {
+	h.series(from, from.Add(10*time.Minute), count, "prober_probe_total", "namespace", "shop", "pod", name,
+		"pod_uid", "uid-"+name, "container", "app", "probe_type", "Liveness", "result", "failed")
 }
 
 // write writes the history as Prometheus does.
@@ -186,6 +193,15 @@ func TestPrometheus(t *testing.T) {
 	killed := began.Add(16 * time.Hour) // by the livenessProbe after 12 s, and then Ready after 8
 	h.pod("web-2", "web-2-killed", []time.Time{killed, killed.Add(12 * time.Second)},
 		[]time.Time{killed.Add(20 * time.Second)})
+	// The kubelet counted: this one was killed three times, and that one crashed, for too few of its probes failed.
+	thrice := began.Add(17 * time.Hour)
+	h.pod("web-2", "web-2-thrice", []time.Time{thrice, thrice.Add(12 * time.Second), thrice.Add(25 * time.Second),
+		thrice.Add(40 * time.Second)}, []time.Time{thrice.Add(50 * time.Second)})
+	h.failures("web-2-thrice", thrice, 9)
+	crashed := began.Add(18 * time.Hour)
+	h.pod("web-2", "web-2-crashed", []time.Time{crashed, crashed.Add(12 * time.Second)},
+		[]time.Time{crashed.Add(20 * time.Second)})
+	h.failures("web-2-crashed", crashed, 1)
 	h.pod("web-2", "web-2-now", []time.Time{began}, []time.Time{began.Add(20 * time.Second)})
 	h.pod("other-1", "other-1-a", []time.Time{began}, []time.Time{began.Add(50 * time.Second)})
 	for set, owner := range map[string]string{"web-1": "web", "web-2": "web", "other-1": "other"} {
@@ -217,14 +233,14 @@ func TestPrometheus(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	web := found.Containers[0]
-	if web.Starts != 33 || web.Killed != 1 || web.LeftOut.ReadyAgain != 0 || web.LongestSeconds > 21 ||
+	if web.Starts != 38 || web.Killed != 4 || web.LeftOut.ReadyAgain != 0 || web.LongestSeconds > 21 ||
 		web.MedianSeconds < 9 || web.MedianSeconds > 14 ||
 		len(web.Advice) != 1 || web.Advice[0].Field != "startupProbe" {
 		t.Errorf("%+v", web)
 	}
 
 	// Only a part of the time, and a namespace without pods.
-	if out, _, err = run("--prometheus", url, "--since", "5h"); err != nil || strings.Contains(out, `"starts": 33`) {
+	if out, _, err = run("--prometheus", url, "--since", "5h"); err != nil || strings.Contains(out, `"starts": 38`) {
 		t.Errorf("%v: %s", err, out)
 	}
 	for address, want := range map[string]string{

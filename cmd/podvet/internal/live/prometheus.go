@@ -38,8 +38,12 @@ var duration = regexp.MustCompile(`^[1-9][0-9]{0,3}[mhdw]$`)
 // Owner is the controller of pods as a person names it.
 type Owner = struct{ Namespace, Kind, Name string }
 
-// Starts are the first and the last start of a container in seconds since 1970, and how often it was restarted.
-type Starts = struct{ First, Last, Restarts int64 }
+// Starts are the first and the last start of a container in seconds since 1970, how often it was restarted, and how
+// often probes failed, by Startup and Liveness: nil where the kubelet's metrics are missing.
+type Starts = struct {
+	First, Last, Restarts int64
+	Failed                map[string]int64
+}
 
 // past is a pod that Prometheus tells of.
 type past struct {
@@ -58,6 +62,8 @@ const (
 	restarts = "kube_pod_container_status_restarts_total"
 	podOwner = "kube_pod_owner"
 	setOwner = "kube_replicaset_owner"
+	// The kubelet's own, of its page /metrics/probes (K pkg/kubelet/prober/prober_manager.go, worker.go).
+	probes = "prober_probe_total"
 )
 
 // sample is a value with the labels that tell which.
@@ -111,6 +117,9 @@ func (p Prometheus) pods(
 			return err
 		}
 	}
+	if err := p.failures(ctx, within, now, pods); err != nil {
+		return err
+	}
 	sets, err := p.ownersOfSets(ctx, within, now)
 	if err != nil {
 		return err
@@ -122,6 +131,26 @@ func (p Prometheus) pods(
 		hand(uid, gone)
 	}
 	return nil
+}
+
+// failures adds how often the probes of pods failed.
+func (p Prometheus) failures(ctx context.Context, within string, now time.Time, pods map[string]*past) error {
+	if within != "" {
+		within += ","
+	}
+	return p.query(ctx, fmt.Sprintf(
+		`max by (pod_uid, container, probe_type) (max_over_time(%s{%sresult="failed",probe_type!="Readiness"}[%s]))`,
+		probes, within, p.Since), now, func(s sample) {
+		gone := pods[s.labels["pod_uid"]]
+		if gone == nil || gone.containers[s.labels["container"]] == nil {
+			return
+		}
+		starts := gone.containers[s.labels["container"]]
+		if starts.Failed == nil {
+			starts.Failed = map[string]int64{}
+		}
+		starts.Failed[s.labels["probe_type"]] = s.value
+	})
 }
 
 // ownersOfSets are the owners of ReplicaSets, by namespace and name.

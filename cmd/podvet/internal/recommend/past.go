@@ -2,8 +2,12 @@ package recommend
 
 import "github.com/podvet/podvet/rules/pod"
 
-// Starts are the first and the last start of a container in seconds since 1970, and how often it was restarted.
-type Starts = struct{ First, Last, Restarts int64 }
+// Starts are the first and the last start of a container in seconds since 1970, how often it was restarted, and how
+// often probes failed, by Startup and Liveness: nil where nobody counted.
+type Starts = struct {
+	First, Last, Restarts int64
+	Failed                map[string]int64
+}
 
 // past is a pod that is gone.
 type past struct {
@@ -34,6 +38,13 @@ func (c *Collector) Past(owner Owner, containers map[string]*Starts, ready int64
 // was killed.
 func (s *seen) remember(k clock, grace int64, starts Starts, p past, name string) {
 	start := starts.Last
+	counted, each := killedEach(k, starts)
+	if each && (p.ready == 0 || p.ready >= starts.Last) {
+		for range min(starts.Restarts, mostKills) {
+			s.kills = append(s.kills, kill{Span: Span{k.kills.Guaranteed() - 1, unseen}, probe: k.kills.Kind,
+				asks: k.asks()})
+		}
+	}
 	switch {
 	case p.ready == 0:
 		return // how long it lived is not known
@@ -42,7 +53,7 @@ func (s *seen) remember(k clock, grace int64, starts Starts, p past, name string
 	case p.ready < starts.Last:
 		start = starts.First
 	}
-	if lived := starts.Last - starts.First; start == starts.Last && starts.Restarts == 1 && k.killed &&
+	if lived := starts.Last - starts.First; !counted && start == starts.Last && starts.Restarts == 1 && k.killed &&
 		k.kills.Guaranteed()-1 <= lived && lived <= k.kills.Worst()+rounding+grace+quickStop {
 		span := Span{min(lived, k.kills.Guaranteed()), unseen}
 		s.kills = append(s.kills, kill{Span: span, probe: k.kills.Kind, asks: k.asks()})
@@ -59,4 +70,20 @@ func (s *seen) remember(k clock, grace int64, starts Starts, p past, name string
 		return
 	}
 	s.note(k, spanOf(seconds, k.lag), k.killed && k.kills.Kind == pod.Startup)
+}
+
+// mostKills bounds how much one pod counts.
+const mostKills = 10
+
+// killedEach tells whether the kubelet counted the failures of the probe that kills boots, and whether these are enough
+// to have ended each start but the last. Without any the metric is not there.
+func killedEach(k clock, starts Starts) (counted, each bool) {
+	if !k.killed || starts.Failed == nil {
+		return false, false
+	}
+	failed := starts.Failed["Liveness"]
+	if k.kills.Kind == pod.Startup {
+		failed = starts.Failed["Startup"]
+	}
+	return true, starts.Restarts > 0 && failed >= k.kills.Failures()*starts.Restarts
 }
