@@ -50,10 +50,6 @@ var long = flag.Bool("long", false, "start pods of all distributions in TestReco
 func TestRecommend(t *testing.T) {
 	t.Parallel()
 	share(t, ownNode+manyPods) // so that boots are as long as they say
-	podvet, err := podvetCommand()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, b := range boots {
 		if !*long && b.name != "two-humps" {
 			continue
@@ -69,8 +65,8 @@ func TestRecommend(t *testing.T) {
 				time.Sleep(500 * time.Millisecond) // not all at once: a crowd would slow down boots
 			}
 			kubectl(t, shared, "", "wait", "pods", "--all", "-n", ns, "--for=condition=Ready", "--timeout=5m")
-			ask := shared.Command(t.Context(), podvet, "recommend", "shop/"+b.name, "-n", ns, "-o", "json")
-			out, err := ask.Output()
+			look := newLooker(t, ns, "recommend")
+			out, err := look.run(t, "shop/"+b.name)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -93,6 +89,7 @@ func TestRecommend(t *testing.T) {
 			if needs := float64(is.NeedsSeconds); is.Starts != starts || needs < least || needs >= 2*least {
 				t.Errorf("%.1f s are enough: %+v", least, is)
 			}
+			look.wantRights(t)
 			kubectl(t, shared, "", "delete", "pods", "--all", "-n", ns, "--timeout=5m") // others want their places
 		})
 	}

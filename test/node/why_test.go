@@ -14,11 +14,7 @@ import (
 	"testing"
 	"time"
 
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
-
-	"github.com/podvet/podvet/test/cluster"
 )
 
 var update = flag.Bool("update", false, "write what the pods of TestWhy looked like as the test data of podvet why")
@@ -55,7 +51,7 @@ func TestWhy(t *testing.T) {
 			"-p", `{"metadata":{"finalizers":null}}`)
 	})
 	time.Sleep(time.Until(began.Add(lookedAtFrom)))
-	look := newLooker(t, ns)
+	look := newLooker(t, ns, "why")
 	for _, p := range patients {
 		t.Run(p.name, func(t *testing.T) {
 			eventually(t, func() error { return p.diagnose(t, look) })
@@ -64,73 +60,21 @@ func TestWhy(t *testing.T) {
 			}
 		})
 	}
-	look.wantRights(t)
-}
-
-// looker runs podvet why with the rights that its page names.
-type looker struct {
-	podvet, namespace, kubeconfig string
-	role                          rbacv1.ClusterRole
-}
-
-func newLooker(t *testing.T, ns string) *looker {
-	t.Helper()
-	l := &looker{namespace: ns, kubeconfig: "/run/node/why.kubeconfig"}
-	var err error
-	if l.podvet, err = podvetCommand(); err != nil {
-		t.Fatal(err)
-	}
-	page, err := os.ReadFile("../../docs/why.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, role, _ := strings.Cut(string(page), "```yaml\n")
-	role, _, _ = strings.Cut(role, "```")
-	if err := yaml.Unmarshal([]byte(role), &l.role); err != nil || len(l.role.Rules) == 0 {
-		t.Fatalf("docs/why.md has no role: %v", err)
-	}
-	kubectl(t, shared, role, "apply", "-f", "-")
-	kubectl(t, shared, "", "create", "serviceaccount", "why", "-n", ns)
-	kubectl(t, shared, "", "create", "rolebinding", "why", "-n", ns, "--clusterrole="+l.role.Name,
-		"--serviceaccount="+ns+":why")
-	token := strings.TrimSpace(kubectl(t, shared, "", "create", "token", "why", "-n", ns))
-	out, err := shared.Command(t.Context(), "sh", "-c", `cp $KUBECONFIG $1 && export KUBECONFIG=$1 &&
-kubectl config set-credentials why --token=$2 && kubectl config set-context --current --user=why --namespace=$3`,
-		"sh", l.kubeconfig, token, ns).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return l
-}
-
-// why runs podvet why. The error is nil where nothing is wrong.
-func (l *looker) why(t *testing.T, asked string) (stdout []byte, err error) {
-	t.Helper()
-	return shared.Command(t.Context(), l.podvet, "why", asked, "-o", "json", "--kubeconfig="+l.kubeconfig).Output()
-}
-
-// wantRights compares the rights that the page names with those that were used.
-func (l *looker) wantRights(t *testing.T) {
-	t.Helper()
 	for _, kind := range []string{"rs", "sts", "ds", "rc", "cj"} {
 		var exit *exec.ExitError
-		if _, err := l.why(t, kind+"/none"); !errors.As(err, &exit) || exit.ExitCode() != 2 ||
+		if _, err := look.run(t, kind+"/none"); !errors.As(err, &exit) || exit.ExitCode() != 2 ||
 			!strings.Contains(string(exit.Stderr), "there is no ") {
 			t.Errorf("podvet why %s/none: %v", kind, err)
 		}
 	}
-	granted, wrong, err := cluster.Rights(l.role.Rules, filepath.Join(shared.Logs, "audit.log"),
-		"system:serviceaccount:"+l.namespace+":why")
-	if err != nil || len(wrong) > 0 || len(granted) < 10 {
-		t.Errorf("%v; of %d rights %q", err, len(granted), wrong)
-	}
+	look.wantRights(t)
 }
 
 // diagnose compares what podvet why says with what is wrong. The error is of what it does not say yet: a crowded
 // machine is late with restarts.
 func (p patient) diagnose(t *testing.T, l *looker) error {
 	asked := cmp.Or(p.asked, p.name)
-	out, err := l.why(t, asked)
+	out, err := l.run(t, asked)
 	var exit *exec.ExitError
 	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
 		t.Fatalf("podvet why %s: %v: %s", asked, err, exit.Stderr)
