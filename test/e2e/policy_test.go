@@ -50,7 +50,7 @@ func TestPolicyIsNeverLost(t *testing.T) {
 
 	// inForce waits until all replicas judge by a policy; 2 s is what a change may take, but for one of 1 MiB, which
 	// all replicas compile on the cores of one machine.
-	limit := 2 * time.Second
+	limit := slow * 2 * time.Second
 	inForce := func(what, hash, source string) {
 		t.Helper()
 		start := time.Now()
@@ -105,7 +105,7 @@ func TestPolicyIsNeverLost(t *testing.T) {
 		}
 	}
 	var events []corev1.Event
-	if !podvet.Await(t.Context(), 10*time.Second, func() bool {
+	if !podvet.Await(t.Context(), slow*10*time.Second, func() bool {
 		events = env.Get[corev1.EventList](t, ns, "events",
 			"--field-selector=involvedObject.name=policy,reason=PolicyNotUsed").Items
 		return len(events) > 0
@@ -133,7 +133,7 @@ func TestPolicyIsNeverLost(t *testing.T) {
 	inForce("a replica started while it is gone", hashOf(t, second), "last-good")
 
 	large := largePolicy()
-	limit = 20 * time.Second
+	limit = slow * 20 * time.Second
 	env.Must(t, ns, configMap(ns, large), "create", "-f", "-")
 	inForce(fmt.Sprintf("one of %d bytes", len(large)), hashOf(t, large), "configmap")
 	lastGood(large)
