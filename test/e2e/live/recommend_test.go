@@ -115,6 +115,13 @@ func TestRecommend(t *testing.T) {
 		t.Errorf("%d owners", owners)
 	}
 
+	// So is why of a workload whose pods are among them.
+	r = podvetAs(t, env.Binary, reads, "", "why", "shop/shop-0", "-n", ns)
+	t.Logf("why, %d pods: %.1f s, %d MB", pods, r.took.Seconds(), r.peak/1e6)
+	if r.status > 1 || r.took > limit || r.peak > most || !strings.Contains(r.stdout, "Pod "+ns+"/web-") {
+		t.Errorf("status %d, %v, %d MB: %s%s", r.status, r.took, r.peak/1e6, r.stdout, r.stderr)
+	}
+
 	r = podvetAs(t, env.Binary, podsOnly, "", "recommend", "shop/shop-0", "-n", ns)
 	if r.status != 2 || !strings.Contains(r.stdout, ns+" Shop/shop-0, container app: 20 starts") || !strings.Contains(
 		r.stderr, "events: cannot be listed because you may not list events in the namespace "+ns) {

@@ -118,6 +118,7 @@ func (c Cluster) Find(ctx context.Context, namespace string, n Named) (*Objects,
 	return found, c.Pods(ctx, namespace, func(p *corev1.Pod) {
 		if n.Owns(p) {
 			p.ManagedFields = nil // half of it
+			p = p.DeepCopy()      // it is a part of its page, which would stay
 			found.Pods = append(found.Pods, p)
 		}
 	})
@@ -184,7 +185,16 @@ func (c Cluster) eventsOf(ctx context.Context, namespace string, found *Objects)
 		}
 	}
 	if len(found.Pods) > manyPods {
-		return c.Events(ctx, namespace, add)
+		wanted := map[string]bool{}
+		for _, p := range found.Pods {
+			wanted[p.Name] = true
+		}
+		return c.Events(ctx, namespace, func(e *corev1.Event) {
+			if wanted[e.InvolvedObject.Name] {
+				e.ManagedFields = nil
+				add(e.DeepCopy())
+			}
+		})
 	}
 	for _, p := range found.Pods {
 		if err := about(p); err != nil {
