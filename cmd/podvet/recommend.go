@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -85,12 +83,12 @@ Exit status: 0, or 2 if not all of the work could be done.`,
 func (f *recommendFlags) check(args []string) (names []live.Named, manifests []string, err error) {
 	errs := []error{oneOf("-o", f.output, recommendFormats), f.Check()}
 	for _, arg := range args {
-		if f.output == "patch" && isFile(arg) {
+		if f.output == "patch" && input.IsManifest(arg) {
 			manifests = append(manifests, arg)
 			continue
 		}
 		name, err := live.ParseName(arg)
-		if err == nil && isFile(arg) && !strings.Contains(arg, "/") {
+		if err == nil && input.IsManifest(arg) && !strings.Contains(arg, "/") {
 			err = fmt.Errorf("%s is a file: write -f %[1]s for one with pods, or -o patch %[1]s for a manifest", arg)
 		}
 		names, errs = append(names, name), append(errs, err)
@@ -109,11 +107,6 @@ func (f *recommendFlags) check(args []string) (names []live.Named, manifests []s
 		errs = append(errs, errors.New("name a workload, such as deploy/web, or write --cluster or -f FILE"))
 	}
 	return names, manifests, flagErrors(errs)
-}
-
-// isFile tells whether an argument is a manifest, which need not be there.
-func isFile(arg string) bool {
-	return slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(arg))
 }
 
 func (f *recommendFlags) run(cmd *cobra.Command, names []live.Named, manifests []string) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/podvet/podvet/cmd/podvet/internal/console"
 	"github.com/podvet/podvet/cmd/podvet/internal/doctor"
+	"github.com/podvet/podvet/cmd/podvet/internal/input"
 	"github.com/podvet/podvet/cmd/podvet/internal/live"
 	"github.com/podvet/podvet/cmd/podvet/internal/manifest"
 	"github.com/podvet/podvet/cmd/podvet/internal/why"
@@ -83,7 +85,7 @@ func (f *whyFlags) check(cmd *cobra.Command, args []string) (now time.Time, name
 		}
 	}
 	for _, arg := range args {
-		if inFiles && live.IsFile(arg) {
+		if _, err := os.Stat(arg); inFiles && (err == nil || arg == input.Stdin || input.IsManifest(arg)) {
 			f.files = append(f.files, arg)
 			continue
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"regexp"
 	"strings"
@@ -47,7 +48,7 @@ func TestWhyIsDocumented(t *testing.T) {
 	root := newRoot("podvet")
 	root.SetOut(&out)
 	root.SetArgs([]string{"why", "-o", "json", "-f", "internal/why/testdata/no-progress.json"})
-	if err := root.Execute(); err != errFound { //nolint:errorlint // as main compares it
+	if err := root.Execute(); !errors.Is(err, errFound) {
 		t.Fatal(err)
 	}
 	for _, field := range regexp.MustCompile(`"(\w+)": `).FindAllStringSubmatch(out.String(), -1) {

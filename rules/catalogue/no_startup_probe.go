@@ -86,11 +86,13 @@ func safeStartupFor(c *pod.Container, live pod.Probe, params startupParams) (pod
 	return startup, ok && startup.Guaranteed() >= live.Worst()
 }
 
-// StartupProbe is the startupProbe that podvet would add for a budget that somebody measured, and false where it would
-// add none.
-func StartupProbe(c *pod.Container, live pod.Probe, budget int64) (pod.Probe, bool) {
-	return safeStartupFor(c, live, startupParams{BudgetSeconds: budget, AcceleratedBudgetSeconds: budget,
-		PeriodSeconds: startupPeriod})
+// StartupProbe is the startupProbe that podvet advises for a budget that somebody measured, and whether podvet would
+// add it by itself.
+func StartupProbe(c *pod.Container, live pod.Probe, budget int64) (startup pod.Probe, safe bool) {
+	params := startupParams{BudgetSeconds: budget, AcceleratedBudgetSeconds: budget, PeriodSeconds: startupPeriod}
+	startup, _ = startupFor(c, live, params)
+	_, safe = safeStartupFor(c, live, params)
+	return startup, safe
 }
 
 // startupFor is a startupProbe with the livenessProbe's handler that guarantees the budget. Its period is short,

@@ -263,7 +263,7 @@ func (in *Input) folder(root string, to Entries) {
 			in.chart(path, to)
 			found = true
 			return fs.SkipDir
-		case entry.IsDir() || !isManifest(path) && !kustomize.IsFile(path):
+		case entry.IsDir() || !IsManifest(path) && !kustomize.IsFile(path):
 			return nil
 		}
 		// A link to a file is read, one to a folder is not followed, a pipe would be waited for.

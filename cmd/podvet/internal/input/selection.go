@@ -103,14 +103,15 @@ func (c charts) of(folder string) string {
 // manifestsIn calls for each manifest in a folder at any depth.
 func manifestsIn(folder string, file func(string)) {
 	_ = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && isManifest(path) {
+		if err == nil && !entry.IsDir() && IsManifest(path) {
 			file(path)
 		}
 		return nil
 	})
 }
 
-func isManifest(path string) bool {
+// IsManifest tells whether a file is one by its name; it need not be there.
+func IsManifest(path string) bool {
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".yaml", ".yml", ".json":
 		return true

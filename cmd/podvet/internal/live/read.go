@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -17,12 +16,6 @@ import (
 	"github.com/podvet/podvet/cmd/podvet/internal/stream"
 	"github.com/podvet/podvet/rules/pod"
 )
-
-// IsFile tells whether an argument means a file, and not a pod or TYPE/NAME.
-func IsFile(arg string) bool {
-	_, err := os.Stat(arg)
-	return arg == "-" || err == nil || slices.Contains([]string{".json", ".yaml", ".yml"}, filepath.Ext(arg))
-}
 
 // ReadFile adds what a file holds, see Read; - is standard input.
 func ReadFile(name string, stdin io.Reader, into *Objects, problem func(stream.Problem)) {
@@ -44,10 +37,8 @@ func ReadFile(name string, stdin io.Reader, into *Objects, problem func(stream.P
 func ReadFiles(files []string, stdin io.Reader, names []Named, namespace string, at time.Time,
 	problem func(stream.Problem),
 ) *Objects {
-	all, found, failed := &Objects{}, &Objects{}, false
-	for _, file := range files {
-		ReadFile(file, stdin, all, func(p stream.Problem) { failed = true; problem(p) })
-	}
+	found := &Objects{}
+	all, failed := readAll(files, stdin, problem)
 	bad := func(format string, args ...any) {
 		problem(stream.Problem{File: files[0], Text: fmt.Sprintf(format, args...)})
 	}
@@ -76,6 +67,14 @@ func ReadFiles(files []string, stdin io.Reader, names []Named, namespace string,
 		bad("holds no pod that is asked for: write what kubectl get pod -o json prints")
 	}
 	return found
+}
+
+// readAll reads files, and tells whether there was a problem.
+func readAll(files []string, stdin io.Reader, problem func(stream.Problem)) (all Objects, failed bool) {
+	for _, file := range files {
+		ReadFile(file, stdin, &all, func(p stream.Problem) { failed = true; problem(p) })
+	}
+	return all, failed
 }
 
 // Read adds what a text holds, JSON or YAML: pods, events, workloads and lists of them. Objects of other kinds are left

@@ -63,10 +63,7 @@ func (w *Wanted) missing(place string, problem func(stream.Problem)) {
 
 // FromFiles reads files, which were written when they tell of something for the last time, or later.
 func (w *Wanted) FromFiles(files []string, stdin io.Reader, problem func(stream.Problem)) {
-	all, failed := Objects{}, false
-	for _, file := range files {
-		ReadFile(file, stdin, &all, func(p stream.Problem) { failed = true; problem(p) })
-	}
+	all, failed := readAll(files, stdin, problem)
 	for _, e := range all.Events {
 		w.Event(e)
 	}

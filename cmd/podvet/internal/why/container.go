@@ -129,6 +129,11 @@ func (p *patient) ok() bool {
 	return runs && p.status.Ready || p.done()
 }
 
+// logs is the command that prints what the container said.
+func (p *patient) logs() string {
+	return "kubectl logs " + p.Pod.Name + " -n " + p.Pod.Namespace + " -c " + p.Name
+}
+
 // waits tells whether the container waits for a reason.
 func (p *patient) waits(reason string) bool {
 	return p.status.State.Waiting != nil && p.status.State.Waiting.Reason == reason

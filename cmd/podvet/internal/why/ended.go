@@ -31,7 +31,7 @@ func (p *patient) ends() []Diagnosis {
 		lived = " after " + length(ended.FinishedAt.Sub(ended.StartedAt.Time))
 	}
 	d.Wrong = !runs || p.endsOften(ended)
-	logs := "See what it said: kubectl logs " + p.Pod.Name + " -n " + p.Pod.Namespace + " -c " + p.Name
+	logs := "See what it said: " + p.logs()
 	if p.status.LastTerminationState.Terminated == ended {
 		logs += " --previous"
 	}

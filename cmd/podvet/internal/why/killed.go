@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podvet/podvet/cmd/podvet/internal/console"
+	"github.com/podvet/podvet/rules/catalogue"
 	"github.com/podvet/podvet/rules/pod"
 )
 
@@ -163,9 +164,8 @@ func (k kill) whileBooting(found answer) Diagnosis {
 
 // What a boot is to be given, see no-startup-probe, and what a slower one.
 const (
-	bootBudget    = 300
-	budgetOfBoot  = 2 // times what the boot is known to need
-	longestPeriod = 3 // of a startupProbe: readiness waits for it
+	bootBudget   = 300
+	budgetOfBoot = 2 // times what the boot is known to need
 )
 
 // longerBoot says how the container is given the time that it needs.
@@ -184,16 +184,10 @@ func (k kill) longerBoot(otherwise bool) string {
 		return fmt.Sprintf(raise+"livenessProbe.initialDelaySeconds to %d, which allows %s.",
 			budget-k.probe.Guaranteed()+k.probe.Delay(), seconds(budget))
 	}
-	startup := *k.probe.Probe
-	startup.InitialDelaySeconds = 0
-	startup.PeriodSeconds = min(startup.PeriodSeconds, longestPeriod)
-	if ready, ok := k.ProbeOf(pod.Readiness); ok {
-		startup.PeriodSeconds = min(startup.PeriodSeconds, ready.PeriodSeconds)
-	}
-	startup.PeriodSeconds = max(startup.PeriodSeconds, startup.TimeoutSeconds)
+	startup, _ := catalogue.StartupProbe(&k.Container, k.probe, budget)
 	return fmt.Sprintf(copied+
 		"livenessProbe to a startupProbe with periodSeconds %d, failureThreshold %d, which allows %s.",
-		startup.PeriodSeconds, k.NewProbe(pod.Startup, &startup).FailuresFor(budget), seconds(budget))
+		startup.Period(), startup.Failures(), seconds(budget))
 }
 
 func (k kill) afterHang(found answer) Diagnosis {
@@ -215,8 +209,8 @@ func (k kill) afterHang(found answer) Diagnosis {
 	if began, runs := k.running(); runs && k.start.Equal(began) {
 		previous = "" // it is being killed
 	}
-	d.Advice = fmt.Sprintf("See what it did last: kubectl logs %s -n %s -c %s%s. If it was only busy, raise "+
-		"livenessProbe.failureThreshold or timeoutSeconds.", k.Pod.Name, k.Pod.Namespace, k.Name, previous)
+	d.Advice = "See what it did last: " + k.logs() + previous + ". If it was only busy, raise " +
+		"livenessProbe.failureThreshold or timeoutSeconds."
 	return d
 }
 

@@ -52,7 +52,7 @@ func (p *patient) notMade() []Diagnosis {
 	return []Diagnosis{{ID: InitRuns, Container: p.Name, Wrong: p.Now.Sub(start) > longInit,
 		Message: about(p.Name) + "this init container has run for " + length(p.Now.Sub(start)) +
 			". The app waits for it.",
-		Advice: "See what it does: kubectl logs " + p.Pod.Name + " -n " + p.Pod.Namespace + " -c " + p.Name + "."}}
+		Advice: "See what it does: " + p.logs() + "."}}
 }
 
 func (p *patient) cannotBeMade(reason, message string) Diagnosis {

@@ -45,7 +45,7 @@ func (p *patient) notServing() []Diagnosis {
 		d.ID = NotReadyAnyMore
 		d.Message = about(p.Name) + "it was ready until " + clock(since) + ", " + length(p.Now.Sub(since)) +
 			" ago. " + found.says
-		d.Advice = "See what it does: kubectl logs " + p.Pod.Name + " -n " + p.Pod.Namespace + " -c " + p.Name + "."
+		d.Advice = "See what it does: " + p.logs() + "."
 		if p.LivenessProbe == nil {
 			d.Advice += " If only a restart helps, add a livenessProbe that fails later than readinessProbe."
 		}
@@ -92,7 +92,7 @@ func (p *patient) readyAdvice(ready pod.Probe, message string) string {
 		return fmt.Sprintf("The container declares %d, not %s: if the app serves there, probe that port.",
 			p.Ports[0].ContainerPort, ref.String())
 	}
-	return "See why the app is not ready: kubectl logs " + p.Pod.Name + " -n " + p.Pod.Namespace + " -c " + p.Name + "."
+	return "See why the app is not ready: " + p.logs() + "."
 }
 
 // notStarted is about a container whose startupProbe has not succeeded.

@@ -129,23 +129,14 @@ func stateOf(p *corev1.Pod) string {
 
 // counts is how many of a workload's pods are well.
 func counts(o pod.Object) string {
-	want, _ := pods(o)
-	var ready int32
 	switch w := o.(type) {
-	case *appsv1.Deployment:
-		ready = w.Status.ReadyReplicas
-	case *appsv1.ReplicaSet:
-		ready = w.Status.ReadyReplicas
-	case *appsv1.StatefulSet:
-		ready = w.Status.ReadyReplicas
-	case *appsv1.DaemonSet:
-		ready = w.Status.NumberReady
 	case *batchv1.Job:
 		return fmt.Sprintf("%d active, %d succeeded, %d failed", w.Status.Active, w.Status.Succeeded, w.Status.Failed)
-	default:
-		return ""
+	case *appsv1.Deployment, *appsv1.ReplicaSet, *appsv1.StatefulSet, *appsv1.DaemonSet:
+		want, _, ready := pods(o)
+		return fmt.Sprintf("%d of %d pods ready", ready, want)
 	}
-	return fmt.Sprintf("%d of %d pods ready", ready, want)
+	return ""
 }
 
 // JSON writes the report as one object.

@@ -106,7 +106,8 @@ func Workload(o pod.Object, events []*corev1.Event, now time.Time) []Diagnosis {
 		cannotMake(failed.String())
 	}
 	made := o.GetCreationTimestamp()
-	if want, has := pods(o); len(found) == 0 && want > 0 && has == 0 && !made.IsZero() && now.Sub(made.Time) > notYet {
+	want, has, _ := pods(o)
+	if len(found) == 0 && want > 0 && has == 0 && !made.IsZero() && now.Sub(made.Time) > notYet {
 		found = append(found, Diagnosis{ID: NoPods, Wrong: true,
 			Message: fmt.Sprintf("%s/%s has no pods, and should have %d.", kindOf(o), o.GetName(), want),
 			Advice:  "See whether kube-controller-manager runs, and the events of the workload."})
@@ -115,8 +116,8 @@ func Workload(o pod.Object, events []*corev1.Event, now time.Time) []Diagnosis {
 	return found
 }
 
-// pods are how many pods a workload is to have and has.
-func pods(o pod.Object) (want, has int32) {
+// pods are how many pods a workload is to have, has, and has ready.
+func pods(o pod.Object) (want, has, ready int32) {
 	replicas := func(n *int32) int32 {
 		if n == nil {
 			return 1 // K pkg/apis/apps/v1/defaults.go
@@ -125,15 +126,15 @@ func pods(o pod.Object) (want, has int32) {
 	}
 	switch w := o.(type) {
 	case *appsv1.Deployment:
-		return replicas(w.Spec.Replicas), w.Status.Replicas
+		return replicas(w.Spec.Replicas), w.Status.Replicas, w.Status.ReadyReplicas
 	case *appsv1.ReplicaSet:
-		return replicas(w.Spec.Replicas), w.Status.Replicas
+		return replicas(w.Spec.Replicas), w.Status.Replicas, w.Status.ReadyReplicas
 	case *appsv1.StatefulSet:
-		return replicas(w.Spec.Replicas), w.Status.Replicas
+		return replicas(w.Spec.Replicas), w.Status.Replicas, w.Status.ReadyReplicas
 	case *appsv1.DaemonSet:
-		return w.Status.DesiredNumberScheduled, w.Status.CurrentNumberScheduled
+		return w.Status.DesiredNumberScheduled, w.Status.CurrentNumberScheduled, w.Status.NumberReady
 	}
-	return 0, 0
+	return 0, 0, 0
 }
 
 // kindOf is the kind of a workload, which objects of a cluster do not say.
