@@ -153,6 +153,6 @@ func (f *recommendFlags) readCluster(cmd *cobra.Command, w *live.Wanted, problem
 	}
 	tell, done := console.Progress(cmd.ErrOrStderr())
 	defer done()
-	w.FromCluster(cmd.Context(), live.Cluster{Client: connected.Client}, tell("read"), problem)
+	w.FromCluster(cmd.Context(), live.Cluster{Client: connected.Client, Read: tell("read")}, problem)
 	return nil
 }

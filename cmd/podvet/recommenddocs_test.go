@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"regexp"
 	"strings"
@@ -8,6 +9,25 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 )
+
+// TestRecommendOfRealPods: the page shows what podvet says of pods that test/node recorded.
+func TestRecommendOfRealPods(t *testing.T) {
+	text, err := os.ReadFile("../../docs/recommend.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	root := newRoot("podvet")
+	root.SetOut(&out)
+	root.SetArgs([]string{"recommend", "-f", "internal/recommend/testdata/two-humps.json"})
+	if err := root.Execute(); err != nil {
+		t.Fatal(err)
+	}
+	session := "$ podvet recommend shop/two-humps\n" + out.String() + "```\n"
+	if !strings.Contains(string(text), session) {
+		t.Errorf("the page does not show\n%s", session)
+	}
+}
 
 // TestRecommendIsDocumented: docs/recommend.md shows what TestScripts shows, and names each field of the JSON.
 func TestRecommendIsDocumented(t *testing.T) {

@@ -112,7 +112,10 @@ func (f *whyFlags) read(cmd *cobra.Command, names []live.Named, now time.Time) (
 	if err != nil {
 		return nil, err
 	}
-	found, missing, err := live.Cluster{Client: connected.Client}.Look(ctx, cmp.Or(f.namespace, f.Namespace()), names)
+	tell, done := console.Progress(cmd.ErrOrStderr())
+	cluster := live.Cluster{Client: connected.Client, Read: tell("read")}
+	found, missing, err := cluster.Look(ctx, cmp.Or(f.namespace, f.Namespace()), names)
+	done()
 	if missing != nil {
 		warn(cmd, missing)
 	}

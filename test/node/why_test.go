@@ -114,37 +114,42 @@ type why struct {
 
 // record writes the patient as podvet why -f reads it.
 func (p patient) record(t *testing.T, ns string) {
-	list := map[string]any{"apiVersion": "v1", "kind": "List"}
-	var items []any
-	add := func(args ...string) {
-		var found struct{ Items []map[string]any }
-		out := kubectl(t, shared, "", append(args, "-n", ns, "-o", "json")...)
-		if err := json.Unmarshal([]byte(out), &found); err != nil {
-			t.Fatal(err)
-		}
-		for _, item := range found.Items {
-			delete(item["metadata"].(map[string]any), "managedFields")
-			items = append(items, item)
-		}
+	items := list(t, "get", "pods", "-l", "app="+p.name, "-n", ns)
+	for _, kind := range []string{"deployments", "replicasets", "jobs"} {
+		items = append(items, list(t, "get", kind, "--field-selector", "metadata.name="+p.name, "-n", ns)...)
 	}
 	names := map[string]bool{p.name: true}
-	add("get", "pods", "-l", "app="+p.name)
-	for _, kind := range []string{"deployments", "replicasets", "jobs"} {
-		add("get", kind, "--field-selector", "metadata.name="+p.name)
-	}
 	for _, item := range items {
-		names[item.(map[string]any)["metadata"].(map[string]any)["name"].(string)] = true
+		names[item["metadata"].(map[string]any)["name"].(string)] = true
 	}
 	for name := range names {
-		add("get", "events", "--field-selector", "involvedObject.name="+name)
+		items = append(items, list(t, "get", "events", "--field-selector", "involvedObject.name="+name, "-n", ns)...)
 	}
-	list["items"] = items
-	list["podvetTestTime"] = metav1.Now().UTC().Format(time.RFC3339)
-	text, err := json.MarshalIndent(list, "", " ")
+	writeList(t, filepath.Join(recorded, p.name+".json"), items)
+}
+
+// list are the objects that kubectl gets, without what only the API server needs.
+func list(t *testing.T, args ...string) []map[string]any {
+	t.Helper()
+	var found struct{ Items []map[string]any }
+	if err := json.Unmarshal([]byte(kubectl(t, shared, "", append(args, "-o", "json")...)), &found); err != nil {
+		t.Fatal(err)
+	}
+	for _, item := range found.Items {
+		delete(item["metadata"].(map[string]any), "managedFields")
+	}
+	return found.Items
+}
+
+// writeList writes objects with the time.
+func writeList(t *testing.T, file string, items []map[string]any) {
+	t.Helper()
+	text, err := json.MarshalIndent(map[string]any{"apiVersion": "v1", "kind": "List", "items": items,
+		"podvetTestTime": metav1.Now().UTC().Format(time.RFC3339)}, "", " ")
 	if err == nil {
-		err = os.WriteFile(filepath.Join(recorded, p.name+".json"), append(text, '\n'), 0o644)
+		err = os.WriteFile(file, append(text, '\n'), 0o644)
 	}
 	if err != nil {
-		t.Fatal(fmt.Errorf("record %s: %w", p.name, err))
+		t.Fatal(err)
 	}
 }

@@ -18,12 +18,15 @@ import (
 )
 
 // Cluster is read by pages.
-type Cluster struct{ Client kubernetes.Interface }
+type Cluster struct {
+	Client kubernetes.Interface
+	Read   func() // is told of each object of a list
+}
 
-// each hands on the objects of a list, page by page. Where the API server no longer knows the version that the list
-// began with, the rest comes in one answer (k8s.io/client-go/tools/pager).
+// each hands on the objects of a list, page by page, and tells of each. Where the API server no longer knows the
+// version that the list began with, the rest comes in one answer (k8s.io/client-go/tools/pager).
 func each[T runtime.Object, L runtime.Object](
-	ctx context.Context, options metav1.ListOptions,
+	ctx context.Context, tell func(), options metav1.ListOptions,
 	list func(context.Context, metav1.ListOptions) (L, error), hand func(T),
 ) error {
 	pages := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
@@ -31,6 +34,7 @@ func each[T runtime.Object, L runtime.Object](
 	})
 	pages.PageBufferSize = 1 // each page may be some megabytes
 	return pages.EachListItem(ctx, options, func(o runtime.Object) error {
+		tell()
 		hand(o.(T))
 		return nil
 	})
@@ -38,13 +42,13 @@ func each[T runtime.Object, L runtime.Object](
 
 // Pods hands on the pods of a namespace, "" for all.
 func (c Cluster) Pods(ctx context.Context, namespace string, hand func(*corev1.Pod)) error {
-	return each(ctx, metav1.ListOptions{}, c.Client.CoreV1().Pods(namespace).List, hand)
+	return each(ctx, c.Read, metav1.ListOptions{}, c.Client.CoreV1().Pods(namespace).List, hand)
 }
 
 // Events hands on the events about pods in a namespace, "" for all.
 func (c Cluster) Events(ctx context.Context, namespace string, hand func(*corev1.Event)) error {
 	options := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("involvedObject.kind", "Pod").String()}
-	return each(ctx, options, c.Client.CoreV1().Events(namespace).List, hand)
+	return each(ctx, c.Read, options, c.Client.CoreV1().Events(namespace).List, hand)
 }
 
 // Named is what a person names: a pod, or a workload by its kind.
@@ -177,7 +181,7 @@ func (c Cluster) eventsOf(ctx context.Context, namespace string, found *Objects)
 		options := metav1.ListOptions{
 			FieldSelector: fields.OneTermEqualSelector("involvedObject.name", o.GetName()).String(),
 		}
-		return each(ctx, options, c.Client.CoreV1().Events(namespace).List, add)
+		return each(ctx, c.Read, options, c.Client.CoreV1().Events(namespace).List, add)
 	}
 	for _, w := range found.Workloads {
 		if err := about(w); err != nil {

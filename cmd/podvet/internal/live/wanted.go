@@ -77,13 +77,13 @@ func (w *Wanted) FromFiles(files []string, stdin io.Reader, problem func(stream.
 }
 
 // FromCluster reads a cluster by pages.
-func (w *Wanted) FromCluster(ctx context.Context, c Cluster, read func(), problem func(stream.Problem)) {
-	if err := c.Events(ctx, w.Namespace, func(e *corev1.Event) { read(); w.Event(e) }); err != nil {
+func (w *Wanted) FromCluster(ctx context.Context, c Cluster, problem func(stream.Problem)) {
+	if err := c.Events(ctx, w.Namespace, w.Event); err != nil {
 		problem(stream.Problem{File: "events", Text: "cannot be listed because " + console.Reason(err) +
 			". What they tell of kills and stops is missing."})
 	}
 	now := time.Now()
-	if err := c.Pods(ctx, w.Namespace, func(p *corev1.Pod) { read(); w.take(p, now) }); err != nil {
+	if err := c.Pods(ctx, w.Namespace, func(p *corev1.Pod) { w.take(p, now) }); err != nil {
 		problem(stream.Problem{File: "pods", Text: "cannot be listed because " + console.Reason(err) +
 			". Some or all of them are missing."})
 		return
