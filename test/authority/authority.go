@@ -11,6 +11,8 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
+	"net"
+	"slices"
 	"testing"
 	"time"
 )
@@ -21,33 +23,46 @@ type Certificate struct {
 	Key *ecdsa.PrivateKey
 }
 
-// Issue makes a certificate for a DNS name that is valid from one time to another, as seen from now: a CA that signs
-// itself where nobody else does, else for servers and clients.
+// Issue is New for one name, in a test.
 func Issue(t testing.TB, by *Certificate, name string, from, to time.Duration) *Certificate {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	made, err := New(by, from, to, name)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return made
+}
+
+// New makes a certificate for DNS names and addresses that is valid from one time to another, as seen from now: a CA
+// that signs itself where nobody else does, else for servers and clients.
+func New(by *Certificate, from, to time.Duration, names ...string) (*Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
 	now := time.Now()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: names[0]},
 		NotBefore: now.Add(from), NotAfter: now.Add(to), BasicConstraintsValid: true,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
+	template.DNSNames = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		address := net.ParseIP(name)
+		if address != nil {
+			template.IPAddresses = append(template.IPAddresses, address)
+		}
+		return address != nil
+	})
 	if by == nil {
 		template.IsCA, template.KeyUsage = true, x509.KeyUsageCertSign|x509.KeyUsageDigitalSignature
 	}
 	by = cmp.Or(by, &Certificate{template, key})
 	der, err := x509.CreateCertificate(rand.Reader, template, by.Certificate, key.Public(), by.Key)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	made, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &Certificate{made, key}
+	return &Certificate{made, key}, err
 }
 
 // PEM is the certificate without its key.
@@ -56,11 +71,10 @@ func (c *Certificate) PEM() []byte {
 }
 
 // KeyPEM is the private key.
-func (c *Certificate) KeyPEM(t testing.TB) []byte {
-	t.Helper()
+func (c *Certificate) KeyPEM() []byte {
 	der, err := x509.MarshalPKCS8PrivateKey(c.Key)
 	if err != nil {
-		t.Fatal(err)
+		panic(err) // it is of a kind that can be written
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }

@@ -169,7 +169,7 @@ func setReady(t *testing.T, ns, name, ready string) {
 // write puts a certificate where podvet reads it.
 func write(t *testing.T, c *authority.Certificate, dir string) {
 	t.Helper()
-	for name, text := range map[string][]byte{"tls.key": c.KeyPEM(t), "tls.crt": c.PEM()} {
+	for name, text := range map[string][]byte{"tls.key": c.KeyPEM(), "tls.crt": c.PEM()} {
 		// By rename, so that neither is ever half there.
 		file := filepath.Join(dir, name)
 		if err := os.WriteFile(file+".new", text, 0o600); err != nil {

@@ -29,7 +29,7 @@ func TestClientCA(t *testing.T) {
 	}
 	caller := authority.Issue(t, nil, "kube-apiserver", -time.Hour, time.Hour) // its own CA
 	cert := write("caller.crt", string(caller.PEM()))
-	certKey := write("caller.key", string(caller.KeyPEM(t)))
+	certKey := write("caller.key", string(caller.KeyPEM()))
 	users := write("webhooks.yaml", fmt.Sprintf(`apiVersion: v1
 kind: Config
 users:

@@ -199,7 +199,7 @@ metadata: {name: webhook-tls}
 type: kubernetes.io/tls
 data: {tls.crt: %s, tls.key: %s, ca.crt: %s}
 `,
-		encode(serving.PEM()), encode(serving.KeyPEM(t)), encode(serving.PEM())),
+		encode(serving.PEM()), encode(serving.KeyPEM()), encode(serving.PEM())),
 		"create", "-n", r.namespace, "-f", "-")
 }
 

@@ -237,7 +237,7 @@ func TestWebhookThroughService(t *testing.T) {
 	var manifests bytes.Buffer
 	encode := base64.StdEncoding.EncodeToString
 	err := webhook.Execute(&manifests, map[string]string{"Namespace": ns,
-		"Cert": encode(serving.PEM()), "Key": encode(serving.KeyPEM(t))})
+		"Cert": encode(serving.PEM()), "Key": encode(serving.KeyPEM())})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"net/url"
 	"text/template"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 type Registration struct {
 	Name          string // of both configurations
 	URL           string
+	Service       string // of the namespace default, made to lead to the URL's host; "": the API server asks the URL
 	CA            []byte
 	FailurePolicy string // Ignore or Fail
 	Timeout       int    // seconds
@@ -24,6 +26,13 @@ type Registration struct {
 }
 
 var configurations = template.Must(template.New("").Parse(`
+{{- if .Service}}
+apiVersion: v1
+kind: Service
+metadata: {name: {{.Service}}, namespace: default}
+spec: {type: ExternalName, externalName: {{.Host}}}
+---
+{{- end}}
 apiVersion: admissionregistration.k8s.io/v1
 kind: MutatingWebhookConfiguration
 metadata:
@@ -55,7 +64,13 @@ webhooks:
   sideEffects: None
   failurePolicy: {{.FailurePolicy}}
   timeoutSeconds: {{.Timeout}}
-  clientConfig: {url: "{{.URL}}", caBundle: {{.Bundle}}}
+  {{- if .Service}}
+  clientConfig:
+    service: {name: {{.Service}}, namespace: default, path: {{.Path}}, port: {{.Port}}}
+    caBundle: {{.Bundle}}
+  {{- else}}
+  clientConfig: {url: "{{.URL}}{{.Path}}", caBundle: {{.Bundle}}}
+  {{- end}}
   {{- if .Selector}}
   namespaceSelector: {matchLabels: {podvet-test: "{{.Selector}}"}}
   {{- else}}
@@ -65,11 +80,21 @@ webhooks:
 
 // With is the registration as one of the two webhooks has it.
 func (r Registration) With(path string) any {
-	r.URL += path
 	return struct {
 		Registration
-		Bundle string
-	}{r, base64.StdEncoding.EncodeToString(r.CA)}
+		Path, Port, Bundle string
+	}{r, path, r.url().Port(), base64.StdEncoding.EncodeToString(r.CA)}
+}
+
+// Host is where the Service leads.
+func (r Registration) Host() string { return r.url().Hostname() }
+
+func (r Registration) url() *url.URL {
+	u, err := url.Parse(r.URL)
+	if err != nil {
+		panic(err) // it is a test's own
+	}
+	return u
 }
 
 // Register writes the pair of webhook configurations.

@@ -42,15 +42,15 @@ func TestSecretFaults(t *testing.T) {
 		},
 		"another key": func(t *testing.T, s *site) {
 			data := s.secret(t).Data
-			s.setSecret(t, secretData(data["ca.crt"], data["tls.crt"], newCA(t, time.Hour).KeyPEM(t)))
+			s.setSecret(t, secretData(data["ca.crt"], data["tls.crt"], newCA(t, time.Hour).KeyPEM()))
 		},
 		"expired": func(t *testing.T, s *site) {
 			old := newCA(t, -time.Hour)
-			s.setSecret(t, secretData(old.PEM(), old.PEM(), old.KeyPEM(t)))
+			s.setSecret(t, secretData(old.PEM(), old.PEM(), old.KeyPEM()))
 		},
 		"another CA": func(t *testing.T, s *site) { // restored from a backup, say: it is taken as it is
 			other := newCA(t, 100*time.Hour)
-			s.setSecret(t, secretData(other.PEM(), other.PEM(), other.KeyPEM(t)))
+			s.setSecret(t, secretData(other.PEM(), other.PEM(), other.KeyPEM()))
 		},
 		"no CA": func(t *testing.T, s *site) {
 			data := s.secret(t).Data

@@ -30,7 +30,7 @@ type thief struct{ port string }
 func (s *site) thief(t *testing.T, ca *authority.Certificate) *thief {
 	t.Helper()
 	leaf := authority.Issue(t, ca, "localhost", -time.Hour, time.Hour)
-	pair, err := tls.X509KeyPair(leaf.PEM(), leaf.KeyPEM(t))
+	pair, err := tls.X509KeyPair(leaf.PEM(), leaf.KeyPEM())
 	if err != nil {
 		t.Fatal(err)
 	}
