@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"github.com/podvet/podvet/cmd/podvet/internal/kustomize"
 	"github.com/podvet/podvet/cmd/podvet/internal/manifest"
@@ -62,25 +63,25 @@ type look struct {
 
 // lookAtAll reads all files: those in folders on all processors, since most of the time goes into opening them.
 func (in *Input) lookAtAll(progress func()) manifest.Namespaces {
-	var looks []*look
-	var reading sync.WaitGroup
-	free := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var looks, inFolders []*look
 	in.Files(Entries{File: func(name string, inFolder bool) {
 		l := &look{name: name}
 		looks = append(looks, l)
-		if !inFolder {
+		if inFolder {
+			inFolders = append(inFolders, l)
+		} else {
 			in.lookAt(l, progress)
-			return
 		}
-		free <- struct{}{}
+	}, Skipped: func(string, string, string) {}, Problem: func(manifest.Problem) {}})
+	var reading sync.WaitGroup
+	var next atomic.Int64
+	for range runtime.GOMAXPROCS(0) {
 		reading.Go(func() {
-			defer func() { <-free }()
-			if file, err := os.Open(name); err == nil {
-				defer func() { _ = file.Close() }() // it was only read
-				l.read(file, in.SkipOthers, progress)
+			for i := next.Add(1); i <= int64(len(inFolders)); i = next.Add(1) {
+				inFolders[i-1].open(in.SkipOthers, progress)
 			}
 		})
-	}, Skipped: func(string, string, string) {}, Problem: func(manifest.Problem) {}})
+	}
 	reading.Wait()
 	var found manifest.Namespaces
 	for _, l := range looks {
@@ -93,6 +94,14 @@ func (in *Input) lookAtAll(progress func()) manifest.Namespaces {
 		}
 	}
 	return found
+}
+
+// open reads a regular file; one that cannot be read is left for the second look.
+func (l *look) open(skipOthers bool, progress func()) {
+	if file, err := os.Open(l.name); err == nil {
+		defer func() { _ = file.Close() }() // it was only read
+		l.read(file, skipOthers, progress)
+	}
 }
 
 // lookAt reads standard input or a file that was named, and keeps what can be read only once.

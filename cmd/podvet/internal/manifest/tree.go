@@ -22,7 +22,7 @@ func parseTrees(c stream.Chunk) ([]*yaml.Node, *Problem) {
 		return []*yaml.Node{root}, nil
 	}
 	text := c.Text
-	if bytes.LastIndex(text, stream.ByteOrderMark) > 0 { // of a file that was joined to others
+	if len(text) > 0 && bytes.Contains(text[1:], stream.ByteOrderMark) { // of a file that was joined to others
 		text = bytes.ReplaceAll(text, stream.ByteOrderMark, nil)
 	}
 	roots, err := stream.ParseYAML(text)

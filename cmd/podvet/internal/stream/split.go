@@ -118,10 +118,13 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// usualDocument is what most documents are shorter than, in bytes.
+const usualDocument = 4 << 10
+
 // document hands over what the next document holds. Up to MaxDocument its whole text decides whether it is JSON;
 // beyond that it is JSON that is read value by value, or too long.
 func (s *source) document(chunk func(Chunk), problem func(Problem)) {
-	doc := Chunk{File: s.file, Line: s.line, Offset: s.offset}
+	doc := Chunk{File: s.file, Line: s.line, Offset: s.offset, Text: make([]byte, 0, min(s.r.Buffered(), usualDocument))}
 	for len(doc.Text) <= MaxDocument {
 		piece := s.piece(doc.Text)
 		if len(piece) == 0 {
