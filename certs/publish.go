@@ -117,16 +117,15 @@ func (p *Publisher) Run(ctx context.Context) {
 		case <-ticker.C:
 		}
 		due, err := p.repair(ctx)
-		if !due {
-			continue
-		}
 		if ctx.Err() != nil {
 			err = nil // it is only being stopped
 		}
-		if repair.becomes(err) {
+		if repair.becomes(err) { // not the one before, where someone else has published since
 			p.log.Error("the CA bundle is not published", "error", err)
 		}
-		time.Sleep(repairPause)
+		if due {
+			time.Sleep(repairPause)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package certs
 
 import (
 	"bytes"
+	"crypto/x509"
 	"slices"
 	"strings"
 	"testing"
@@ -262,4 +263,27 @@ func TestNewPublisher(t *testing.T) {
 // badConfig is one that no client can be made of.
 func badConfig() *rest.Config {
 	return &rest.Config{TLSClientConfig: rest.TLSClientConfig{Insecure: true, CAData: []byte("x")}}
+}
+
+// TestPublishedByAnother: what could not be published, and then was by another replica, is said again the next time.
+func TestPublishedByAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newFakeCluster(t)
+		ca, old := newCA(t, time.Hour, nil), newCA(t, time.Hour, nil)
+		c.install(t, nil)
+		c.setBundles(t, encode(ca.certificate))
+		p, log := c.publisher(t)
+		p.stand(standing{inForce: []*x509.Certificate{ca.certificate}})
+		p.run(t)
+		c.deny("patch", "*")
+		for round := 1; round <= 2; round++ {
+			c.setBundles(t, encode(old.certificate))
+			sleep(time.Minute)
+			if n := log.count(`msg="the CA bundle is not published"`); n != round {
+				t.Errorf("outage %d: logged %d times", round, n)
+			}
+			c.setBundles(t, encode(ca.certificate))
+			sleep(time.Minute)
+		}
+	})
 }
