@@ -124,7 +124,8 @@ const usualDocument = 4 << 10
 // document hands over what the next document holds. Up to MaxDocument its whole text decides whether it is JSON;
 // beyond that it is JSON that is read value by value, or too long.
 func (s *source) document(chunk func(Chunk), problem func(Problem)) {
-	doc := Chunk{File: s.file, Line: s.line, Offset: s.offset, Text: make([]byte, 0, min(s.r.Buffered(), usualDocument))}
+	doc := Chunk{File: s.file, Line: s.line, Offset: s.offset}
+	doc.Text = make([]byte, 0, min(s.r.Buffered(), usualDocument))
 	for len(doc.Text) <= MaxDocument {
 		piece := s.piece(doc.Text)
 		if len(piece) == 0 {
