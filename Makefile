@@ -75,22 +75,25 @@ control-plane: ## build the control plane for tests, once: about 8 minutes on 2 
 SHARED_PARITY := github.com/podvet/podvet/test/parity/kubelet
 
 .PHONY: test
-test: control-plane ## all tests but the longest
+test: control-plane ## all tests but the chart's and the longest
 	$(GO) vet ./...
 	@cd test/certmanager && $(GO) build -o /dev/null . # two minutes the first time, which no test has to wait for
 	$(GO) test -parallel 8 -timeout 30m ./...
 	cd test/parity && $(GO) vet ./... $(SHARED_PARITY) && $(GO) test ./...
 	cd test/image && $(GO) vet ./... && $(GO) test -count=1 ./... # go sees no change of what it makes the image from
-	cd test/chart && $(GO) vet ./... && $(GO) test -timeout 20m ./...
 	cd test/prometheus && $(GO) vet ./... && $(GO) test -count=1 -timeout 20m ./... # go sees no change of podvet
+
+.PHONY: test-chart
+test-chart: control-plane ## the chart, with Helm 3 and Helm 4 and a real API server: 8 minutes, the first time 5 more
+	cd test/chart && $(GO) vet ./... && $(GO) test -timeout 20m ./...
 
 # For the minute between two edits. test/house comes second: it asks the compiler for what the others have had built.
 .PHONY: test-fast
 test-fast: ## the tests of podvet's own packages, which need no control plane: under two minutes, the first time six
 	$(GO) test -parallel 8 ./cmd/... ./rules/... ./webhook/... ./certs/... ./examples/...
 	$(GO) test ./test/house
-	@echo 'left out: test/cluster, test/demo, test/e2e, test/parity, test/image, test/chart, test/prometheus (make test),'
-	@echo '          the linter and the race detector (make test-all), a real node (make test-node),'
+	@echo 'left out: test/cluster, test/demo, test/e2e, test/parity, test/image, test/prometheus (make test),'
+	@echo '          the chart, the linter and the race detector (make test-all), a real node (make test-node),'
 	@echo '          a browser (make test-browser), a long time (make soak)'
 
 .PHONY: test-long
@@ -137,7 +140,7 @@ demo-node: ## on a real node, as root: what podvet is for, with it and without i
 	@cd test/node && $(GO) run ./demo
 
 .PHONY: test-all
-test-all: lint race parity-versions ## what CI runs besides make test
+test-all: lint race parity-versions test-chart ## what CI runs besides make test
 
 .PHONY: parity-versions
 parity-versions: ## what podvet says of probes against kubelets 1.35 and 1.36: about 3 minutes each, the first time

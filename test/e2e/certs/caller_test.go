@@ -57,11 +57,12 @@ func (c *caller) loop(ctx context.Context, r *replica) {
 	dialer := tls.Dialer{NetDialer: &net.Dialer{}, Config: &tls.Config{InsecureSkipVerify: true}} // verified below
 	for ctx.Err() == nil {
 		time.Sleep(20 * time.Millisecond)
+		asked := time.Now() // what is answered is no older
 		published, err := c.site.published(ctx)
 		if err != nil {
 			continue
 		}
-		seen = append(seen, snapshot{time.Now(), published})
+		seen = append(seen, snapshot{asked, published})
 		for len(seen) > 1 && time.Since(seen[1].at) >= lag {
 			seen = seen[1:]
 		}

@@ -53,7 +53,7 @@ func (m *mount) write(secret *corev1.Secret) error {
 
 // kubeletLag is how late a mount is: the kubelet's is up to a minute. It lets the CA bundle be there first, though the
 // API servers are lag behind, because podvet does not publish it.
-const kubeletLag = lag + time.Second
+const kubeletLag = lag + 2*time.Second
 
 // mountSecret keeps a folder as a Secret is.
 func (s *site) mountSecret(t *testing.T, name string) *mount {
