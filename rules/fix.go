@@ -48,7 +48,7 @@ func Fix(s *pod.Subject, plan *Plan) Repair {
 // work is a subject while it is repaired.
 type work struct {
 	Pass
-	copied   bool // the subject is our own copy, as deep as fixes reach
+	owned    pod.Class // whose containers are our own copies, as deep as fixes reach
 	fixed    []Fixed
 	recorded int // bytes of the annotation about what is fixed
 }
@@ -183,25 +183,34 @@ func (w *work) inReach() []Finding {
 	return p.findings
 }
 
-// apply puts an edit into the copy, and returns the edit that takes it back.
+// apply exchanges an edit with what stands in the copy, and returns the edit that takes it back.
 func (w *work) apply(e edit) (undo edit) {
-	if !w.copied {
-		spec := *w.Spec
-		spec.Containers = slices.Clone(spec.Containers)
-		spec.InitContainers = slices.Clone(spec.InitContainers)
-		class, index := w.Container.Class, w.Container.Index
-		w.Subject, w.copied = w.WithSpec(&spec), true
-		at := slices.IndexFunc(w.Containers, func(c pod.Container) bool { return c.Class == class && c.Index == index })
-		w.Container = &w.Containers[at]
-	}
-	if e.container != nil {
-		was := *w.Container.Container
-		undo.container = &was
-		*w.Container.Container = *e.container
+	w.own()
+	if undo = e; e.container != nil {
+		*w.Container.Container, *e.container = *e.container, *w.Container.Container
 	}
 	if e.setsGrace {
-		undo.grace, undo.setsGrace = w.Spec.TerminationGracePeriodSeconds, true
+		undo.grace = w.Spec.TerminationGracePeriodSeconds
 		w.Spec.TerminationGracePeriodSeconds = e.grace
 	}
 	return undo
+}
+
+// own has the container, those beside it in its list, and the rest of the spec be our own copy.
+func (w *work) own() {
+	class, index := w.Container.Class, w.Container.Index
+	if w.owned&class != 0 {
+		return
+	}
+	spec := *w.Spec
+	if class == pod.App {
+		spec.Containers = slices.Clone(spec.Containers)
+		w.owned |= pod.App
+	} else {
+		spec.InitContainers = slices.Clone(spec.InitContainers)
+		w.owned |= ^pod.App
+	}
+	w.Subject = w.WithSpec(&spec)
+	at := slices.IndexFunc(w.Containers, func(c pod.Container) bool { return c.Class == class && c.Index == index })
+	w.Container = &w.Containers[at]
 }
