@@ -183,9 +183,13 @@ sbom: ## what BINARY is made of, as CycloneDX in OUT
 RACING_SCRIPTS := bad-input|certs|check|cluster|doctor|fix|kustomize|others|policy-diff|serve|streams|summary
 .PHONY: race
 race: ## the concurrent packages under the race detector, which needs a C compiler
-	$(GO) test -race -parallel 8 -skip '^TestAllocations$$' ./webhook/... ./certs/... # it allocates by itself
-	$(GO) test -race -parallel 8 -skip '^(TestScripts|TestPlay.*)$$' $$($(GO) list ./cmd/... | grep -Ev '/(picture|play|recommend)$$')
-	$(GO) test -race -parallel 8 -run '^TestScripts$$/^($(RACING_SCRIPTS))$$' ./cmd/podvet
+	$(GO) test -race -parallel 8 -skip '^TestAllocations$$' $(ONLY) ./webhook/... ./certs/... # it allocates by itself
+	$(GO) test -race -parallel 8 -skip '^(TestScripts|TestPlay.*)$$' $(ONLY) $$($(GO) list ./cmd/... | grep -Ev '/(picture|play|recommend)$$')
+	$(GO) test -race -parallel 8 -run '^TestScripts$$/^($(RACING_SCRIPTS))$$' $(ONLY) ./cmd/podvet
+
+.PHONY: race-built
+race-built: # what takes race most of its time at first: it compiles the tests and runs none
+	@$(MAKE) --no-print-directory race ONLY='-run ^NONE$$$$'
 
 FUZZTIME ?= 20s
 .PHONY: fuzz

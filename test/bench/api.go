@@ -50,6 +50,9 @@ func benchAPI(ctx context.Context, args []string) error {
 	turn := flags.Duration("turn", 4*time.Second, "`TIME` of a turn")
 	most := flags.Int("scopes", 1024, "the most scopes, exemptions and bindings")
 	_ = flags.Parse(args)
+	if *rounds < 1 || *turn < 100*time.Millisecond {
+		return errors.New("-rounds is at least 1, -turn at least 100ms")
+	}
 
 	folder, err := os.MkdirTemp("", "podvet-bench")
 	if err != nil {
@@ -274,17 +277,18 @@ func hasStartupProbe(pod *corev1.Pod) bool {
 	return false
 }
 
-// scopes is a policy for so many teams.
+// scopes is a policy for so many teams, the last of which has the pods.
 func scopes(n int) []byte {
 	var text strings.Builder
 	text.WriteString("apiVersion: podvet.dev/v1alpha1\nkind: Policy\nscopes:\n")
-	for i := range n {
+	for i := range n - 1 {
 		_, _ = fmt.Fprintf(&text, "- {name: team-%d, match: {namespaces: [team-%d-*]}, profile: strict}\n", i, i)
 	}
-	text.WriteString("exemptions:\n")
-	for i := range n {
+	text.WriteString("- {name: podvet, match: {namespaces: [podvet]}, profile: recommended}\nexemptions:\n")
+	for i := range n - 1 {
 		_, _ = fmt.Fprintf(&text, "- {rules: [bare-pod], match: {namespaces: [team-%d-*]}, reason: bench}\n", i)
 	}
+	text.WriteString("- {rules: [bare-pod], match: {namespaces: [podvet]}, reason: bench}\n")
 	return []byte(text.String())
 }
 
@@ -345,8 +349,9 @@ func (b *apiBench) compare(ctx context.Context, pod *corev1.Pod, l loop, namespa
 			}
 			b.warned.Store(false)
 			took, err := l.run(ctx, b.turn, func(ctx context.Context) error { return b.check(ctx, pod, namespace) })
-			if err == nil && pod == b.usual && namespace == "podvet" && !b.warned.Load() {
-				err = errors.New("podvet does not warn")
+			if warns := namespace == "podvet" || namespace == "policies"; err == nil &&
+				b.warned.Load() != (warns && pod == b.usual) {
+				err = fmt.Errorf("%s: there is a warning: %t", b.ways[namespace].name, b.warned.Load())
 			}
 			if err != nil {
 				return err

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
@@ -15,7 +16,10 @@ import (
 const reviews = "webhook/testdata/reviews"
 
 // usual is the review at which everything is measured: a pod of two containers and a sidecar.
-const usual = "009-Pod-CREATE.json"
+const (
+	usual      = "009-Pod-CREATE.json"
+	usualTitle = "review 009"
+)
 
 // A benchCase is a body, and how it is sent.
 type benchCase struct {
@@ -33,12 +37,33 @@ func (c benchCase) name() string {
 	return fmt.Sprintf("%s, %d clients, %s", c.title, c.clients, protocol)
 }
 
+// patched tells whether podvet's /mutate has something to fix in the body. Of so many containers as the largest has it
+// leaves all as they are.
+func (c benchCase) patched() bool {
+	return c.title == usualTitle || !strings.HasPrefix(c.title, "review ") && c.title != "nginx" && c.title != largest
+}
+
+// found is how the audit annotation begins that says what podvet's /validate finds in the body.
+func (c benchCase) found() string {
+	return map[string]string{
+		usualTitle:         "warn no-readiness-probe/metrics,warn no-startup-probe/app",
+		"review 003-Pod":   "warn no-readiness-probe/redis,audit bare-pod/",
+		"review 007-Pod":   "warn liveness-without-readiness/app,",
+		"nginx":            "warn no-readiness-probe/nginx,audit bare-pod/",
+		"of a Deployment":  "warn no-startup-probe/web,warn no-startup-probe/proxy,warn liveness-equals-readiness/web,",
+		"init and sidecar": "warn no-startup-probe/mesh,warn no-startup-probe/web,",
+		"20 x 100 env":     "warn no-startup-probe/app-0,warn no-startup-probe/app-1,",
+		large:              "warn no-startup-probe/app,",
+		largest:            "warn no-startup-probe/app-0,",
+	}[c.title]
+}
+
 // makeCases writes the bodies that are not recorded into the folder.
 func makeCases(folder string) ([]benchCase, error) {
 	var cases []benchCase
 	for _, http2 := range []bool{false, true} {
 		for _, clients := range []int{1, 8, 64} {
-			cases = append(cases, benchCase{"review 009", filepath.Join(reviews, usual), clients, http2})
+			cases = append(cases, benchCase{usualTitle, filepath.Join(reviews, usual), clients, http2})
 		}
 	}
 	recorded, err := filepath.Glob(filepath.Join(reviews, "*.json"))
@@ -52,20 +77,27 @@ func makeCases(folder string) ([]benchCase, error) {
 		}
 	}
 	made := pods()
-	for _, title := range []string{"nginx", "of a Deployment", "init and sidecar", "20 x 100 env", large} {
+	for _, title := range []string{"nginx", "of a Deployment", "init and sidecar", "20 x 100 env", large, largest} {
 		file := filepath.Join(folder, strings.ReplaceAll(title, " ", "-")+".json")
 		if err := writeReview(file, made[title]); err != nil {
 			return nil, err
 		}
-		cases = append(cases, benchCase{title, file, 8, false})
-		if title == large {
+		if title != largest {
+			cases = append(cases, benchCase{title, file, 8, false})
+		}
+		if title == large || title == largest {
 			cases = append(cases, benchCase{title, file, 1, false})
 		}
 	}
 	return cases, nil
 }
 
-const large = "a pod of 1 MB"
+// Two pods of 1 MB: one as they are, with much environment, which no rule reads, and the most that rules can have to
+// read.
+const (
+	large   = "a pod of 1 MB"
+	largest = "1 MB of containers"
+)
 
 // pods are bodies of other sizes than the recorded ones.
 func pods() map[string]*corev1.Pod {
@@ -101,6 +133,10 @@ func pods() map[string]*corev1.Pod {
 		"of a Deployment": pod(container("web", 8080), container("proxy", 8081)),
 		large:             pod(env(container("app", 8080), 1000, 1000)),
 	}
+	owned := made["of a Deployment"]
+	owned.Labels = map[string]string{"app": "web", "pod-template-hash": "74cc4b97cf"}
+	owned.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "web-74cc4b97cf",
+		UID: "86ff53b0-6edb-483a-87b0-b9b2cbd9f426", Controller: new(true), BlockOwnerDeletion: new(true)}}
 	sidecar := container("mesh", 15020)
 	sidecar.RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
 	helped := pod(container("web", 8080))
@@ -111,6 +147,11 @@ func pods() map[string]*corev1.Pod {
 		many = append(many, env(container(fmt.Sprintf("app-%d", i), 8000+i), 100, 20))
 	}
 	made["20 x 100 env"] = pod(many...)
+	many = nil
+	for i := range 1700 {
+		many = append(many, container(fmt.Sprintf("app-%d", i), 8000+i))
+	}
+	made[largest] = pod(many...)
 	return made
 }
 

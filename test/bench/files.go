@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -13,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -25,6 +23,9 @@ func benchFiles(ctx context.Context, args []string) error {
 	rounds := flags.Int("rounds", 5, "`N` rounds; in each, every command runs once")
 	number := flags.Int("manifests", 10_000, "`N` manifests")
 	_ = flags.Parse(args)
+	if *rounds < 1 {
+		return errors.New("-rounds is at least 1")
+	}
 
 	folder, err := os.MkdirTemp("", "podvet-bench")
 	if err != nil {
@@ -41,12 +42,15 @@ func benchFiles(ctx context.Context, args []string) error {
 		return err
 	}
 	all, one := filepath.Join(folder, "all"), filepath.Join(folder, "one.yaml")
+	judged := fmt.Sprintf("\nskipped: ConfigMap %d\n", *number/2)
+	const fixed = "+        startupProbe:\n"
 	runs := []*fileRun{
-		{name: "check, a folder", args: []string{"check", all}},
-		{name: "check, one file", args: []string{"check", one}},
-		{name: "check, a pipe", args: []string{"check", "-"}, input: one},
-		{name: "fix --diff, a folder", args: []string{"fix", "--diff", all}},
-		{name: "fix --diff, one file", args: []string{"fix", "--diff", one}},
+		{name: "check, a folder", args: []string{"check", all}, says: judged},
+		{name: "check, one file", args: []string{"check", one}, says: judged},
+		{name: "check, a pipe", args: []string{"check", "-"}, input: one, says: judged},
+		{name: "fix --diff, a folder", args: []string{"fix", "--diff", all}, says: fixed},
+		{name: "fix --diff, one file", args: []string{"fix", "--diff", one}, says: fixed},
+		{name: "fix --diff, a pipe", args: []string{"fix", "--diff", "-"}, input: one, says: fixed},
 	}
 	for range *rounds {
 		for _, r := range runs {
@@ -68,14 +72,25 @@ type fileRun struct {
 	name  string
 	args  []string
 	input string // a file that comes through a pipe, "" for none
+	says  string // in the last kilobytes
 
 	took, processor []time.Duration
 	peak            int64 // bytes
 }
 
+// end keeps the last of what is written: this process must stay small.
+type end []byte
+
+func (e *end) Write(p []byte) (int, error) {
+	all := append(*e, p...)
+	*e = append((*e)[:0], all[max(0, len(all)-4<<10):]...)
+	return len(p), nil
+}
+
 func (r *fileRun) once(ctx context.Context, binary string) error {
 	cmd := exec.CommandContext(ctx, binary, r.args...)
-	cmd.Stdout = io.Discard
+	var out end
+	cmd.Stdout = &out
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	if r.input != "" {
@@ -93,6 +108,9 @@ func (r *fileRun) once(ctx context.Context, binary string) error {
 	if found := ok && exit.ExitCode() == 1; err != nil && !found {
 		return fmt.Errorf("%w: %.300s", err, said.String())
 	}
+	if !bytes.Contains(out, []byte(r.says)) {
+		return fmt.Errorf("it does not say %q: ...%s", r.says, out)
+	}
 	r.processor = append(r.processor, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
 	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		r.peak = max(r.peak, usage.Maxrss<<10)
@@ -107,45 +125,4 @@ func (r *fileRun) print() {
 	spread := 50 * float64(r.took[len(r.took)-1]-r.took[0]) / float64(middle)
 	fmt.Printf("| %s | %.2f s | +-%.0f %% | %.2f s | %d MB |\n", r.name, middle.Seconds(), spread,
 		r.processor[len(r.processor)/2].Seconds(), r.peak/1e6)
-}
-
-// writeManifests is the process that writes manifests of realistic sizes, 2.6 kB on average, as a file each and as one:
-// manifests FOLDER NUMBER. Half of them are workloads, the others what stands beside them. It prints how many megabytes
-// they are.
-func writeManifests(_ context.Context, args []string) error {
-	folder := args[0]
-	number, err := strconv.Atoi(args[1])
-	if err != nil {
-		return err
-	}
-	examples, err := filepath.Glob("examples/*.yaml")
-	if err != nil || len(examples) == 0 {
-		return cmp.Or(err, errors.New("examples/ is empty: run this in the root of the repository"))
-	}
-	texts := make([]string, len(examples))
-	for i, file := range examples {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		texts[i] = string(text)
-	}
-	var one bytes.Buffer
-	for i := range number {
-		text := fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c-%d\ndata:\n  settings.yaml: |\n%s",
-			i, strings.Repeat("    some.setting: and its value\n", 80))
-		if i%2 == 0 {
-			text = texts[i/2%len(texts)] + "# " + strings.Repeat("labels, annotations, environment, volumes", 48) + "\n"
-		}
-		part := filepath.Join(folder, "all", fmt.Sprintf("team-%02d", i%50))
-		if err := os.MkdirAll(part, 0o700); err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(part, fmt.Sprintf("%05d.yaml", i)), []byte(text), 0o600); err != nil {
-			return err
-		}
-		one.WriteString("---\n" + text)
-	}
-	fmt.Printf("%.1f", float64(one.Len())/1e6)
-	return os.WriteFile(filepath.Join(folder, "one.yaml"), one.Bytes(), 0o600)
 }

@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,7 +40,10 @@ func measure(ctx context.Context, c benchCase, h handler, turn time.Duration) (r
 	cmd := exec.CommandContext(ctx, self, "load", "-url", h.url, "-ca", h.ca, "-body", c.file,
 		"-clients", strconv.Itoa(c.clients), "-time", turn.String(),
 		"-http2="+strconv.FormatBool(c.http2),
-		"-patches="+strconv.FormatBool(h.name == "/mutate" && c.title == "review 009"))
+		"-patches="+strconv.FormatBool(h.name == "/mutate" && c.patched() || h.name == "mutator" && c.patched()))
+	if h.name == "/validate" {
+		cmd.Args = append(cmd.Args, "-finds", c.found())
+	}
 	cmd.Stderr = os.Stderr
 	before, err := processorTime(h.process.Pid)
 	if err != nil {
@@ -79,12 +83,13 @@ func load(ctx context.Context, args []string) error {
 	turn := flags.Duration("time", time.Second, "")
 	http2 := flags.Bool("http2", false, "")
 	patches := flags.Bool("patches", false, "")
+	finds := flags.String("finds", "", "")
 	_ = flags.Parse(args)
 	c, err := newCaller(*to, *ca, *body, *clients, *http2)
 	if err != nil {
 		return err
 	}
-	if err := c.first(ctx, *patches); err != nil {
+	if err := c.first(ctx, *patches, *finds); err != nil {
 		return err
 	}
 	before, err := c.sendFor(ctx, *clients, *turn/5) // connections are made, pools are filled
@@ -126,8 +131,9 @@ func newCaller(to, ca, body string, clients int, http2 bool) (*caller, error) {
 		url: to + "?" + url.Values{"uid": {string(review.Request.UID)}}.Encode()}, nil
 }
 
-// first looks at an answer: it is of this review, and allows it, with a patch where one has to be there.
-func (c *caller) first(ctx context.Context, patches bool) error {
+// first looks at an answer: it is of this review, and allows it, with a patch where one has to be there, and with
+// findings that begin like the given ones.
+func (c *caller) first(ctx context.Context, patches bool, finds string) error {
 	answer, err := c.send(ctx)
 	if err != nil {
 		return err
@@ -139,6 +145,8 @@ func (c *caller) first(ctx context.Context, patches bool) error {
 	switch {
 	case got.Response == nil || got.Response.UID != sent.Request.UID || !got.Response.Allowed:
 		return fmt.Errorf("answered %.200s", answer)
+	case !strings.HasPrefix(got.Response.AuditAnnotations["findings"], finds):
+		return fmt.Errorf("found %q, not %q", got.Response.AuditAnnotations["findings"], finds)
 	case patches && len(got.Response.Patch) == 0:
 		return fmt.Errorf("there is no patch in %.200s", answer)
 	}

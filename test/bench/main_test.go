@@ -2,11 +2,15 @@ package main
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 )
+
+// mostOfBinary is how large podvet's binary may be, in bytes: docs/performance.md says of what.
+const mostOfBinary = 64_000_000
 
 // TestBench: each handler answers each body in each way as it should. How fast is for a longer run to say.
 func TestBench(t *testing.T) {
@@ -19,6 +23,10 @@ func TestBench(t *testing.T) {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}
+	if built, err := os.Stat(podvet); err != nil || built.Size() > mostOfBinary {
+		t.Errorf("podvet is a binary of %d bytes, with what go tool nm -size reads, and at most %d are meant (%v)",
+			built.Size(), mostOfBinary, err)
+	}
 	run := exec.CommandContext(t.Context(), bench, "webhook", "-podvet", podvet, "-rounds", "1", "-turn", "5ms")
 	run.Dir = "../.."
 	out, err := run.Output()
@@ -27,10 +35,12 @@ func TestBench(t *testing.T) {
 		t.Fatalf("%v: %s", err, exit.Stderr)
 	}
 	rows := strings.Count(string(out), " clients, HTTP/1.1 | ") + strings.Count(string(out), " clients, HTTP/2 | ")
-	if rows != 20 {
-		t.Errorf("%d cases, want 20:\n%s", rows, out)
+	if rows != 21 {
+		t.Errorf("%d cases, want 21:\n%s", rows, out)
 	}
-	for _, words := range []string{"/mutate: ", " of controller-runtime", "resident at most", "podvet served "} {
+	for _, words := range []string{"/mutate: ", " of controller-runtime", "resident at most", "podvet served ",
+		"a pod of 1 MB, 1 clients, HTTP/1.1, /validate: half",
+		"1 MB of containers, 1 clients, HTTP/1.1, /mutate: half"} {
 		if !strings.Contains(string(out), words) {
 			t.Errorf("it does not say %q:\n%s", words, out)
 		}

@@ -77,10 +77,16 @@ func (r *results) print(w io.Writer, cases []benchCase, handlers []handler) {
 			usual.name(), h.name, r.typical(usual, h, func(t result) time.Duration { return t.server }),
 			r.ratio(usual, h, handlers[0]), r.ratio(usual, h, handlers[1]))
 	}
-	one := cases[len(cases)-1]
-	for _, h := range handlers[len(anchors):] {
-		_, _ = fmt.Fprintf(w, "%s, %s: half of the answers within %s\n", one.name(), h.name,
-			r.typical(one, h, func(t result) time.Duration { return t.P50 }))
+	for _, one := range cases {
+		if one.clients > 1 || one.title == usualTitle {
+			continue
+		}
+		for _, h := range handlers {
+			if h.ready > 0 { // podvet
+				_, _ = fmt.Fprintf(w, "%s, %s: half of the answers within %s\n", one.name(), h.name,
+					r.typical(one, h, func(t result) time.Duration { return t.P50 }))
+			}
+		}
 	}
 }
 

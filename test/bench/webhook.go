@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -19,6 +20,9 @@ func benchWebhook(ctx context.Context, args []string) error {
 	turn := flags.Duration("turn", time.Second, "`TIME` of a turn")
 	only := flags.String("case", "", "only cases whose name holds this `TEXT`")
 	_ = flags.Parse(args)
+	if *rounds < 1 {
+		return errors.New("-rounds is at least 1")
+	}
 
 	folder, err := os.MkdirTemp("", "podvet-bench")
 	if err != nil {

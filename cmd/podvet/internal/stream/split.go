@@ -20,7 +20,7 @@ func Split(file string, r io.Reader, chunk func(Chunk), problem func(Problem)) (
 	defer readers.Put(reader)
 	reader.Reset(r)
 	defer reader.Reset(nil)
-	s := &source{file: file, r: reader, line: 1}
+	s := &source{file: file, r: reader, line: 1, room: 4 << 10}
 	if start, _ := s.r.Peek(len("ab") * 2); isUTF16(start) {
 		problem(Problem{File: file, Line: 1, Text: "is UTF-16: convert it to UTF-8"})
 		_, _ = io.Copy(io.Discard, s.r) // what is read is counted and kept by whoever handed it over
@@ -66,6 +66,7 @@ type source struct {
 	blank    bool   // what was read of the last line holds nothing
 	written  int    // lines that hold something, 2 for more
 	template string // that the documents come from, by helm's comment
+	room     int    // bytes that the next document is given at once, by the last one; most files are one short document
 	ahead    []byte // the line that starts the next document
 	unread   []byte // of a piece, by Read
 	err      error  // that ended the stream
@@ -118,14 +119,11 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// usualDocument is what most documents are shorter than, in bytes.
-const usualDocument = 4 << 10
-
 // document hands over what the next document holds. Up to MaxDocument its whole text decides whether it is JSON;
 // beyond that it is JSON that is read value by value, or too long.
 func (s *source) document(chunk func(Chunk), problem func(Problem)) {
 	doc := Chunk{File: s.file, Line: s.line, Offset: s.offset}
-	doc.Text = make([]byte, 0, min(s.r.Buffered(), usualDocument))
+	doc.Text = make([]byte, 0, min(s.r.Buffered(), s.room))
 	for len(doc.Text) <= MaxDocument {
 		piece := s.piece(doc.Text)
 		if len(piece) == 0 {
@@ -133,6 +131,7 @@ func (s *source) document(chunk func(Chunk), problem func(Problem)) {
 		}
 		doc.Text = append(doc.Text, piece...)
 	}
+	s.room = 2 * len(doc.Text)
 	if s.failed() {
 		return
 	}
