@@ -226,7 +226,7 @@ bench-webhook: build ## podvet beside handlers that do less, or nothing: request
 	bin/bench webhook -podvet bin/podvet
 
 .PHONY: bench-api
-bench-api: build control-plane ## what podvet adds to the creation of a pod, beside admission policies and idle webhooks: 12 minutes
+bench-api: build control-plane ## what podvet adds to the creation of a pod, beside admission policies and idle webhooks: 15 minutes
 	$(GO) build -o bin/bench ./test/bench
 	bin/bench api -podvet bin/podvet
 

@@ -87,7 +87,7 @@ func label(_ context.Context, request admission.Request) admission.Response {
 		return admission.Allowed("")
 	}
 	pod := &corev1.Pod{}
-	if err := admission.NewDecoder(scheme).Decode(request, pod); err != nil {
+	if err := decoder.Decode(request, pod); err != nil {
 		return admission.Errored(http.StatusBadRequest, err)
 	}
 	if pod.Labels == nil {
@@ -101,13 +101,13 @@ func label(_ context.Context, request admission.Request) admission.Response {
 	return admission.PatchResponseFromRaw(request.Object.Raw, changed)
 }
 
-var scheme = func() *runtime.Scheme {
+var decoder = admission.NewDecoder(func() *runtime.Scheme {
 	s := runtime.NewScheme()
 	if err := corev1.AddToScheme(s); err != nil {
 		panic(err)
 	}
 	return s
-}()
+}())
 
 // serve is the process of an anchor: serve NAME FOLDER, where the folder holds tls.crt and tls.key. It prints its
 // address.

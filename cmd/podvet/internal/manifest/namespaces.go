@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"sync"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -36,10 +37,20 @@ func (n Namespaces) Labels(name string) map[string]string {
 	return labels
 }
 
+// starts are used again: there is one for each of thousands of small files.
+var starts = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+
 // Read adds the namespaces of a text. What cannot be read is left for those who judge to report. progress is told of
-// each document.
+// each document, or once of a short text without a namespace, which is not split.
 func (n *Namespaces) Read(file string, r io.Reader, progress func()) {
-	stream.Split(file, r, func(c stream.Chunk) {
+	start := starts.Get().(*[64 << 10]byte)
+	defer starts.Put(start)
+	length, err := io.ReadFull(r, start[:])
+	if short := err != nil; short && !bytes.Contains(start[:length], []byte("Namespace")) {
+		progress()
+		return
+	}
+	stream.Split(file, io.MultiReader(bytes.NewReader(start[:length]), r), func(c stream.Chunk) {
 		if bytes.Contains(c.Text, []byte("Namespace")) {
 			n.Add(c)
 		}
