@@ -181,6 +181,8 @@ sbom: ## what BINARY is made of, as CycloneDX in OUT
 # Those in which podvet does more than one thing at a time; the rest takes the detector six minutes and shows it nothing.
 # Nor do simulations, which take it as long.
 RACING_SCRIPTS := bad-input|certs|check|cluster|doctor|fix|kustomize|others|policy-diff|serve|streams|summary
+# More flags for the detector's tests, see race-built.
+ONLY =
 .PHONY: race
 race: ## the concurrent packages under the race detector, which needs a C compiler
 	$(GO) test -race -parallel 8 -skip '^TestAllocations$$' $(ONLY) ./webhook/... ./certs/... # it allocates by itself

@@ -186,7 +186,8 @@ func (w *work) inReach() []Finding {
 // apply exchanges an edit with what stands in the copy, and returns the edit that takes it back.
 func (w *work) apply(e edit) (undo edit) {
 	w.own()
-	if undo = e; e.container != nil {
+	undo = e
+	if e.container != nil {
 		*w.Container.Container, *e.container = *e.container, *w.Container.Container
 	}
 	if e.setsGrace {

@@ -46,7 +46,7 @@ func (n *Namespaces) Read(file string, r io.Reader, progress func()) {
 	start := starts.Get().(*[64 << 10]byte)
 	defer starts.Put(start)
 	length, err := io.ReadFull(r, start[:])
-	if short := err != nil; short && !bytes.Contains(start[:length], []byte("Namespace")) {
+	if err != nil && !bytes.Contains(start[:length], []byte("Namespace")) { // that was all of it
 		progress()
 		return
 	}
