@@ -233,7 +233,7 @@ bench-api: build control-plane ## what podvet adds to the creation of a pod, bes
 	bin/bench api -podvet bin/podvet
 
 .PHONY: bench-files
-bench-files: build ## check and fix --diff on 10,000 manifests, as files, as one and through a pipe: half a minute
+bench-files: build ## check and fix --diff on 10,000 manifests, as files, as one and through a pipe: a minute
 	$(GO) build -o bin/bench ./test/bench
 	bin/bench files -podvet bin/podvet
 
