@@ -174,7 +174,7 @@ func (in *Input) open(name string) (io.ReadCloser, error) {
 	if pipe := in.pipes[name]; pipe != nil {
 		return io.NopCloser(pipe), nil
 	}
-	return os.Open(name)
+	return openFile(name)
 }
 
 // Once tells whether a file could be read only once.

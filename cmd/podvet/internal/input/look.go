@@ -98,7 +98,7 @@ func (in *Input) lookAtAll(progress func()) manifest.Namespaces {
 
 // open reads a regular file; one that cannot be read is left for the second look.
 func (l *look) open(skipOthers bool, progress func()) {
-	if file, err := os.Open(l.name); err == nil {
+	if file, err := openFile(l.name); err == nil {
 		defer func() { _ = file.Close() }() // it was only read
 		l.read(file, skipOthers, progress)
 	}
