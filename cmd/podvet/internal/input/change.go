@@ -32,7 +32,8 @@ func (c Changer) File(file string) error {
 		c.Problem(p)
 	}
 	if len(all.Edits) > 0 {
-		return manifest.WriteDiff(c.Out, Relative(file), text, manifest.Splice(text, all.Edits))
+		_, err = c.Out.Write(manifest.Diff(Relative(file), text, manifest.Splice(text, all.Edits)))
+		return err
 	}
 	if len(all.Problems) == 0 {
 		_, err = fmt.Fprintln(c.Said, console.Printable(file+": nothing to change"))

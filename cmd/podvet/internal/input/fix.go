@@ -40,6 +40,7 @@ type fixable struct {
 	once bool   // it can be read only once: this is its text
 	text []byte //
 	sum  uint64 // of the text
+	size int    // of the text, in bytes
 	manifest.Repairs
 }
 
@@ -79,9 +80,7 @@ func (f *Fixer) LookAt(in *Input, progress func()) {
 			}, problem)
 		}, Skipped: func(name, kind, reason string) { now(func() { f.skip(name, kind, reason) }) }, Problem: problem})
 	}()
-	for result := range work.Results {
-		(<-result)()
-	}
+	work.Each(func(take func()) { take() })
 }
 
 // skip counts a file that is left out. A kustomization or a patch is printed as it is: it is part of what is applied.
@@ -101,7 +100,7 @@ func (f *Fixer) skip(name, kind, reason string) {
 		f.Problem(stream.Unreadable(name, 0, err))
 		return
 	}
-	f.files = append(f.files, fixable{name: name, sum: maphash.Bytes(f.seed, text)})
+	f.files = append(f.files, fixable{name: name, sum: maphash.Bytes(f.seed, text), size: len(text)})
 }
 
 // read has the documents of one file looked at, and tells whether reading it failed.
@@ -130,7 +129,7 @@ func (f *Fixer) read(
 	}, func(p manifest.Problem) {
 		document(0, func() func() { return func() { one.Problems = append(one.Problems, p) } })
 	})
-	one.text, one.sum = text.Bytes(), source.sum.Sum64()
+	one.text, one.sum, one.size = text.Bytes(), source.sum.Sum64(), source.size
 	return source.failed
 }
 
@@ -147,47 +146,61 @@ func (f *Fixer) keep(one *fixable, failed bool) {
 	}
 }
 
-// summed is a file that is read, with the sum of its text.
+// summed is a file that is read, with the sum and the size of its text.
 type summed struct {
 	r      io.Reader
 	sum    maphash.Hash
+	size   int // bytes
 	failed bool
 }
 
 func (s *summed) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
 	_, _ = s.sum.Write(p[:n]) // it never fails
+	s.size += n
 	s.failed = s.failed || err != nil && !errors.Is(err, io.EOF)
 	return n, err
 }
 
 // Finish prints or writes all files. One that fails does not keep the others from being written.
 func (f *Fixer) Finish() {
-	for _, one := range f.files {
-		put := f.put
-		if f.Write && one.name != Stdin {
-			put = f.replace
+	work := stream.NewParallel[func()]() // what a file comes to, for f to print or write in the order of the input
+	go func() {
+		defer work.End()
+		for _, one := range f.files {
+			work.Submit(one.size, func() func() {
+				put := func() error { return f.replace(one) }
+				if !f.Write || one.name == Stdin {
+					put = f.ready(one)
+				}
+				return func() { f.finish(one, put) }
+			})
 		}
-		if err := put(one); err != nil {
-			f.Problem(manifest.Problem{File: NameOf(one.name), Text: err.Error()})
-			continue
-		}
-		for _, r := range one.Repaired {
-			f.Fixed++
-			what := make([]string, len(r.Fixed))
-			for i, fix := range r.Fixed {
-				what[i] = fix.String()
-			}
-			line := fmt.Sprintf("%s:%d: %s: fixed %s",
-				NameOf(one.name), r.Line, r.Title, strings.Join(what, ", "))
-			_, _ = fmt.Fprintln(f.Said, console.Printable(line))
-		}
-	}
+	}()
+	work.Each(func(finish func()) { finish() })
 	for _, left := range f.Changes.Left {
 		_, _ = fmt.Fprintln(f.Said, console.Printable(left.Error()))
 	}
 	if len(f.Changes.Skipped) > 0 {
 		_, _ = fmt.Fprintln(f.Said, console.Printable("skipped: "+report.SkippedWords(f.Changes.Skipped)))
+	}
+}
+
+// finish prints or writes one file, and says what is fixed in it.
+func (f *Fixer) finish(one fixable, put func() error) {
+	if err := put(); err != nil {
+		f.Problem(manifest.Problem{File: NameOf(one.name), Text: err.Error()})
+		return
+	}
+	for _, r := range one.Repaired {
+		f.Fixed++
+		what := make([]string, len(r.Fixed))
+		for i, fix := range r.Fixed {
+			what[i] = fix.String()
+		}
+		line := fmt.Sprintf("%s:%d: %s: fixed %s",
+			NameOf(one.name), r.Line, r.Title, strings.Join(what, ", "))
+		_, _ = fmt.Fprintln(f.Said, console.Printable(line))
 	}
 }
 
@@ -220,19 +233,28 @@ func (f *Fixer) textOf(one fixable) ([]byte, error) {
 	return text, nil
 }
 
-// put prints the fixed text, or the change.
-func (f *Fixer) put(one fixable) error {
+// ready makes the fixed text, or the change, to be printed when it is the file's turn.
+func (f *Fixer) ready(one fixable) (put func() error) {
 	text, err := f.textOf(one)
 	if err != nil {
-		return err
+		return func() error { return err }
 	}
 	fixed := text
 	if len(one.Edits) > 0 {
 		fixed = manifest.Splice(text, one.Edits)
 	}
 	if f.Diff {
-		return manifest.WriteDiff(f.Out, Relative(NameOf(one.name)), text, fixed)
+		change := manifest.Diff(Relative(NameOf(one.name)), text, fixed)
+		return func() error {
+			_, err := f.Out.Write(change)
+			return err
+		}
 	}
+	return func() error { return f.print(fixed) }
+}
+
+// print prints a fixed text after those before it.
+func (f *Fixer) print(fixed []byte) error {
 	between := ""
 	if f.printed && !f.newline {
 		between = "\n"
@@ -248,6 +270,6 @@ func (f *Fixer) put(one fixable) error {
 	if _, err := io.WriteString(f.Out, between); err != nil {
 		return err
 	}
-	_, err = f.Out.Write(fixed)
+	_, err := f.Out.Write(fixed)
 	return err
 }

@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"bytes"
-	"io"
 	"strconv"
 	"strings"
 
@@ -11,8 +10,8 @@ import (
 	"github.com/podvet/podvet/cmd/podvet/internal/console"
 )
 
-// WriteDiff prints how one text becomes another as a unified diff; nothing where they are the same.
-func WriteDiff(w io.Writer, name string, old, fixed []byte) error {
+// Diff is how one text becomes another, as a unified diff; nothing where they are the same.
+func Diff(name string, old, fixed []byte) []byte {
 	if console.Printable(name) != name {
 		name = strconv.Quote(name)
 	} else if strings.ContainsAny(name, " \t") {
@@ -20,6 +19,5 @@ func WriteDiff(w io.Writer, name string, old, fixed []byte) error {
 	}
 	text := diff.Diff(name, old, name, fixed)
 	_, text, _ = bytes.Cut(text, []byte("\n")) // a line that names the files once more
-	_, err := w.Write(text)
-	return err
+	return text
 }

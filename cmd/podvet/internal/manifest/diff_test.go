@@ -80,16 +80,13 @@ func TestDiffApplies(t *testing.T) {
 			at += e.Length
 		}
 		want := string(manifest.Splice(a, edits))
-		var diff strings.Builder
-		if err := manifest.WriteDiff(&diff, "f", a, []byte(want)); err != nil {
-			t.Fatal(err)
+		diff := string(manifest.Diff("f", a, []byte(want)))
+		if (string(a) == want) != (diff == "") {
+			t.Fatalf("diff %q of %q and %q", diff, a, want)
 		}
-		if (string(a) == want) != (diff.Len() == 0) {
-			t.Fatalf("diff %q of %q and %q", diff.String(), a, want)
-		}
-		if diff.Len() > 0 {
-			if got := strings.Join(apply(t, slices.Collect(strings.Lines(string(a))), diff.String()), ""); got != want {
-				t.Fatalf("applied:\n%q\nwant:\n%q\ndiff:\n%s", got, want, diff.String())
+		if diff != "" {
+			if got := strings.Join(apply(t, slices.Collect(strings.Lines(string(a))), diff), ""); got != want {
+				t.Fatalf("applied:\n%q\nwant:\n%q\ndiff:\n%s", got, want, diff)
 			}
 		}
 	}

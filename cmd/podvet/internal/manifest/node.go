@@ -69,6 +69,7 @@ func (n Node) fields(list []Field, written map[string]bool, depth int) []Field {
 		return list
 	}
 	start := len(list)
+	list = slices.Grow(list, len(mapping.Content)/2)
 	for i := len(mapping.Content) - 2; i >= 0; i -= 2 {
 		key := mapping.Content[i]
 		if key.Tag != "!!merge" && !written[key.Value] {

@@ -1,13 +1,14 @@
 package manifest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"go.yaml.in/yaml/v3"
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 
@@ -70,8 +71,10 @@ func Repair(chunk stream.Chunk, changeOf func(*Document) (Change, *Problem)) (do
 
 func repairChunk(chunk stream.Chunk, changeOf func(*Document) (Change, *Problem)) (all []repair, problems []Problem) {
 	docs, problems := Parse(chunk)
+	var objects []*yaml.Node
 	seen := map[*yaml.Node]bool{}
 	for _, doc := range docs {
+		objects = append(objects, doc.root)
 		if seen[doc.root] { // an alias: it is the text of the one before
 			continue
 		}
@@ -92,7 +95,7 @@ func repairChunk(chunk stream.Chunk, changeOf func(*Document) (Change, *Problem)
 	}
 	if len(all) > 0 {
 		var unsafe []Problem
-		all, unsafe = verified(chunk, all)
+		all, unsafe = verified(chunk, asJSON(objects), all)
 		problems = append(problems, unsafe...)
 	}
 	slices.SortStableFunc(problems, func(a, b Problem) int { return a.Line - b.Line })
@@ -105,8 +108,7 @@ func repairChunk(chunk stream.Chunk, changeOf func(*Document) (Change, *Problem)
 }
 
 // verified are the repairs that may be made, and what is to be said of the others.
-func verified(chunk stream.Chunk, all []repair) (safe []repair, problems []Problem) {
-	was := objects(chunk)
+func verified(chunk stream.Chunk, was [][]byte, all []repair) (safe []repair, problems []Problem) {
 	// All at once, and only where that goes wrong one by one: each look reads the whole chunk.
 	if verify(chunk, was, all) {
 		return all, nil
@@ -229,7 +231,7 @@ func verify(c stream.Chunk, was [][]byte, repairs []repair) bool {
 	if fixed.Text = Splice(c.Text, editsOf(repairs)); len(fixed.Text) > stream.MaxDocument {
 		return false
 	}
-	want, got := slices.Clone(was), objects(fixed)
+	want, got := slices.Clone(was), asJSON(objectsOf(fixed))
 	if len(want) != len(got) {
 		return false
 	}
@@ -242,13 +244,16 @@ func verify(c stream.Chunk, was [][]byte, repairs []repair) bool {
 			return false
 		}
 	}
-	for i := range want {
-		var w, g any
-		if json.Unmarshal(want[i], &w) != nil || json.Unmarshal(got[i], &g) != nil || !reflect.DeepEqual(w, g) {
-			return false
-		}
+	return slices.EqualFunc(want, got, same)
+}
+
+// same tells whether two texts are the same JSON value, in whatever order its keys stand.
+func same(a, b []byte) bool {
+	if bytes.Equal(a, b) { // mostly: what no repair touches
+		return true
 	}
-	return true
+	one, other := jsontext.Value(bytes.Clone(a)), jsontext.Value(bytes.Clone(b))
+	return one.Canonicalize() == nil && other.Canonicalize() == nil && bytes.Equal(one, other)
 }
 
 // patched is what operations make of an object.
@@ -264,21 +269,27 @@ func patched(object []byte, ops []rules.Operation) ([]byte, error) {
 	return patch.Apply(object)
 }
 
-// objects are the objects of a chunk as JSON, those of a List one by one; nil when it cannot be read.
-func objects(c stream.Chunk) [][]byte {
+// objectsOf are the objects of a chunk, those of a List one by one; none when it cannot be read.
+func objectsOf(c stream.Chunk) (list []*yaml.Node) {
 	roots, problem := parseTrees(c)
 	if problem != nil {
 		return nil
 	}
 	w := newWalker()
-	var texts [][]byte
 	for _, root := range roots {
-		w.each(root, stream.Listed{}, func(n *yaml.Node, _ stream.Listed) {
-			text := jsonWriter{walker: w}
-			if n.Kind == yaml.MappingNode && text.append(n) == nil {
-				texts = append(texts, text.out)
-			}
-		})
+		w.each(root, stream.Listed{}, func(n *yaml.Node, _ stream.Listed) { list = append(list, n) })
+	}
+	return list
+}
+
+// asJSON are those of them that are mappings.
+func asJSON(objects []*yaml.Node) (texts [][]byte) {
+	w := newWalker()
+	for _, n := range objects {
+		text := jsonWriter{walker: w}
+		if n.Kind == yaml.MappingNode && text.append(n) == nil {
+			texts = append(texts, text.out)
+		}
 	}
 	return texts
 }

@@ -32,10 +32,11 @@ func (p *Page) Check(text string) (Checked, error) {
 		return Checked{}, err
 	}
 	checked := Checked{Report: out.String(), Fixed: text, Left: []problem{}}
-	return checked, checked.fix(j, text)
+	checked.fix(j, text)
+	return checked, nil
 }
 
-func (c *Checked) fix(j vet.Judge, text string) error {
+func (c *Checked) fix(j vet.Judge, text string) {
 	changes := vet.Changes{Judge: j}
 	var all manifest.Repairs
 	unread := false
@@ -46,11 +47,8 @@ func (c *Checked) fix(j vet.Judge, text string) error {
 		c.Left = append(c.Left, problem{left.Line, left.Text})
 	}
 	if unread || len(all.Edits) == 0 { // the report says what cannot be read
-		return nil
+		return
 	}
 	c.Fixed = string(manifest.Splice([]byte(text), all.Edits))
-	var diff strings.Builder
-	err := manifest.WriteDiff(&diff, File, []byte(text), []byte(c.Fixed))
-	c.Diff = diff.String()
-	return err
+	c.Diff = string(manifest.Diff(File, []byte(text), []byte(c.Fixed)))
 }

@@ -2,7 +2,7 @@ package stream
 
 import "runtime"
 
-// The text that is read and not yet judged at any time, in units: a document takes one or more.
+// The text that is in hand at any time, in units: a document takes one or more.
 const (
 	textUnit   = 64 << 10
 	textInHand = 16 << 20 / textUnit
@@ -10,14 +10,19 @@ const (
 
 // Parallel works on all processors; the results come in the order of the input.
 type Parallel[T any] struct {
-	Results chan chan T
+	results chan result[T]
 	work    chan func()
 	inHand  chan struct{} // an entry for each unit
 }
 
+type result[T any] struct {
+	ready chan T
+	units int
+}
+
 // NewParallel waits for work.
 func NewParallel[T any]() *Parallel[T] {
-	p := &Parallel[T]{make(chan chan T, 256), make(chan func(), 256), make(chan struct{}, textInHand)}
+	p := &Parallel[T]{make(chan result[T], 256), make(chan func(), 256), make(chan struct{}, textInHand)}
 	for range runtime.GOMAXPROCS(0) {
 		go func() {
 			for do := range p.work {
@@ -28,17 +33,21 @@ func NewParallel[T any]() *Parallel[T] {
 	return p
 }
 
-// Submit waits until a document of a length may be in hand, and has it judged.
+// Submit waits until a text of a length may be in hand, and has it worked on.
 func (p *Parallel[T]) Submit(length int, do func() T) {
-	units := min(1+length/textUnit, textInHand)
-	for range units {
+	one := result[T]{make(chan T, 1), min(1+length/textUnit, textInHand)}
+	for range one.units {
 		p.inHand <- struct{}{}
 	}
-	result := make(chan T, 1)
-	p.Results <- result
-	p.work <- func() {
-		result <- do()
-		for range units {
+	p.results <- one
+	p.work <- func() { one.ready <- do() }
+}
+
+// Each hands over the results, and lets go of their texts.
+func (p *Parallel[T]) Each(take func(T)) {
+	for one := range p.results {
+		take(<-one.ready)
+		for range one.units {
 			<-p.inHand
 		}
 	}
@@ -46,6 +55,6 @@ func (p *Parallel[T]) Submit(length int, do func() T) {
 
 // End tells that nothing more is submitted.
 func (p *Parallel[T]) End() {
-	close(p.Results)
+	close(p.results)
 	close(p.work)
 }

@@ -57,12 +57,12 @@ func (j Judge) All(read func(Input), progress func(), named func(manifest.Proble
 		})
 	}()
 	found := newOutcomes(named)
-	for result := range p.Results {
-		for _, one := range <-result {
+	p.Each(func(list []outcome) {
+		for _, one := range list {
 			found.add(one)
 		}
 		progress()
-	}
+	})
 	return found.report()
 }
 
