@@ -86,6 +86,9 @@ var odd = []string{
 		`"livenessProbe":{"httpGet":{"port":"1"}}}]}}`,
 	`{"apiVersion":"v1","kind":"Pod","spec":{"containers":[{"resources":{"limits":{"cpu":1,"memory":"1Gi"}},` +
 		`"livenessProbe":{"tcpSocket":{"port":0}}}]}}`,
+	`{"apiVersion":"v1","kind":"Pod","spec":{"containers":[{"livenessProbe":{"tcpSocket":{"port":null}},` +
+		`"readinessProbe":{"tcpSocket":{"port":""}},"startupProbe":{"httpGet":{"port":"\u0068ttp"}},` +
+		`"lifecycle":{"preStop":{"httpGet":{"port":-2147483648}}}}]}}`,
 	`{"apiVersion":"v1","kind":"Pod","spec":{"activeDeadlineSeconds":9223372036854775807,` +
 		`"terminationGracePeriodSeconds":-1}}`,
 	"{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"\xff\"}}",

@@ -40,8 +40,8 @@ func respond(r *request, v verdict) ([]byte, error) {
 	} else {
 		answer.Warnings = warnings(v)
 	}
-	if denied := atLevel(v.findings, rules.Deny); len(denied) > 0 {
-		answer.Allowed, answer.Status = false, refusal(denial(v, denied))
+	if v.has(rules.Deny) {
+		answer.Allowed, answer.Status = false, refusal(denial(v))
 	}
 	return encode(answer), nil
 }
@@ -58,8 +58,8 @@ func mistakes(lines []string) string {
 }
 
 // denial lists every finding that refuses the object. The API server names the webhook in front of it.
-func denial(v verdict, findings []rules.Finding) string {
-	lines := listed(findings, rules.Finding.String, "%d more findings")
+func denial(v verdict) string {
+	lines := listed(v.at(rules.Deny), rules.Finding.String, "%d more findings")
 	if v.help != "" {
 		lines = append(lines, rules.OneLine(v.help))
 	}
@@ -74,24 +74,21 @@ const (
 
 // warnings are the gravest first, notes after them, and the policy's help once at the end.
 func warnings(v verdict) []string {
-	var lines []string
-	found := atLevel(v.findings, rules.Warn)
+	found := v.at(rules.Warn)
 	slices.SortStableFunc(found, func(a, b rules.Finding) int { return gravity(b) - gravity(a) })
-	for _, f := range found {
+	room := max(maxWarnings-len(v.lines), 0) // notes are few, and nothing else says them
+	var lines []string
+	for _, f := range found[:min(len(found), room)] {
+		who := speaker
 		if f.RefusesPods {
-			lines = append(lines, f.Line(rules.WillRefuse))
-		} else {
-			lines = append(lines, f.Line(speaker))
+			who = rules.WillRefuse
 		}
-	}
-	all := len(lines) + len(v.lines)
-	if room := max(maxWarnings-len(v.lines), 0); len(lines) > room { // notes are few, and nothing else says them
-		lines = lines[:room]
+		lines = append(lines, f.Line(who))
 	}
 	for _, note := range v.lines[:min(len(v.lines), maxWarnings)] {
 		lines = append(lines, rules.OneLine(speaker+note))
 	}
-	if all > maxWarnings {
+	if all := len(found) + len(v.lines); all > maxWarnings {
 		lines = append(lines, fmt.Sprintf(moreRemains, all-maxWarnings))
 	}
 	if v.help != "" && len(found) > 0 {

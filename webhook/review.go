@@ -56,7 +56,7 @@ const reviewAPIVersion = "admission.k8s.io/v1"
 
 // As the API server's own decoder: duplicate names and broken UTF-8 are no reason to refuse a pod.
 var decodeOptions = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true),
-	json.WithUnmarshalers(quantities))
+	json.WithUnmarshalers(values))
 
 // The API types' omitempty means what it means to encoding/json: zero numbers are left out.
 var encodeOptions = json.JoinOptions(jsonv1.OmitEmptyWithLegacySemantics(true), json.Deterministic(true),

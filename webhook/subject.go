@@ -12,7 +12,7 @@ import (
 )
 
 // templateOptions leave an object's own metadata out, which is the larger part of many: managed fields, annotations.
-var templateOptions = json.JoinOptions(decodeOptions, json.WithUnmarshalers(json.JoinUnmarshalers(quantities,
+var templateOptions = json.JoinOptions(decodeOptions, json.WithUnmarshalers(json.JoinUnmarshalers(values,
 	json.UnmarshalFromFunc(func(d *jsontext.Decoder, _ *metav1.ObjectMeta) error {
 		if d.StackDepth() > 1 {
 			return errors.ErrUnsupported // that of the template is read

@@ -52,22 +52,21 @@ func (v verdict) decision() string {
 		return "passed"
 	case len(v.patch) > 0:
 		return "patched"
-	case len(atLevel(v.findings, rules.Deny)) > 0:
+	case v.has(rules.Deny):
 		return "denied"
-	case len(v.lines) > 0 || len(atLevel(v.findings, rules.Warn)) > 0:
+	case len(v.lines) > 0 || v.has(rules.Warn):
 		return "warned"
 	}
 	return "allowed"
 }
 
-func atLevel(findings []rules.Finding, level rules.Level) []rules.Finding {
-	var at []rules.Finding
-	for _, f := range findings {
-		if f.Level == level {
-			at = append(at, f)
-		}
-	}
-	return at
+// has tells whether a finding is of a level, at picks those that are.
+func (v verdict) has(level rules.Level) bool {
+	return slices.ContainsFunc(v.findings, func(f rules.Finding) bool { return f.Level == level })
+}
+
+func (v verdict) at(level rules.Level) []rules.Finding {
+	return slices.DeleteFunc(slices.Clone(v.findings), func(f rules.Finding) bool { return f.Level != level })
 }
 
 // placeOf names a finding in a word, and says where it is exempted.
