@@ -21,6 +21,9 @@ func (l loop) name() string {
 	if l.perSecond > 0 {
 		return fmt.Sprintf("%d per second, open loop", l.perSecond)
 	}
+	if l.clients == 1 {
+		return "1 client, closed loop"
+	}
 	return fmt.Sprintf("%d clients, closed loop", l.clients)
 }
 
