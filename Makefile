@@ -186,7 +186,7 @@ ONLY =
 .PHONY: race
 race: ## the concurrent packages under the race detector, which needs a C compiler
 	$(GO) test -race -parallel 8 -skip '^TestAllocations$$' $(ONLY) ./webhook/... ./certs/... # it allocates by itself
-	$(GO) test -race -parallel 8 -skip '^(TestScripts|TestPlay.*)$$' $(ONLY) $$($(GO) list ./cmd/... | grep -Ev '/(picture|play|recommend)$$')
+	$(GO) test -race -parallel 8 -skip '^(TestScripts|TestPlay.*|TestAllocations)$$' $(ONLY) $$($(GO) list ./cmd/... | grep -Ev '/(picture|play|recommend)$$')
 	$(GO) test -race -parallel 8 -run '^TestScripts$$/^($(RACING_SCRIPTS))$$' $(ONLY) ./cmd/podvet
 
 .PHONY: race-built

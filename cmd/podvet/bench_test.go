@@ -9,48 +9,87 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/podvet/podvet/cmd/podvet/internal/manifest"
+	"github.com/podvet/podvet/cmd/podvet/internal/stream"
 	"github.com/podvet/podvet/cmd/podvet/internal/vet"
 	"github.com/podvet/podvet/rules/catalogue"
 	"github.com/podvet/podvet/rules/policy"
 )
 
-// manifests writes 10,000 documents of 26 MB, half of them workloads, into one stream.
-func manifests(b *testing.B) []byte {
-	b.Helper()
+// manifests writes n documents, half of them workloads, into one stream: 10,000 are 26 MB.
+func manifests(tb testing.TB, n int) []byte {
+	tb.Helper()
 	files, err := filepath.Glob("../../examples/*.yaml")
 	if err != nil || len(files) == 0 {
-		b.Fatalf("no examples (%v)", err)
+		tb.Fatalf("no examples (%v)", err)
 	}
-	var stream bytes.Buffer
+	var all bytes.Buffer
 	settings := strings.Repeat("    some.setting: and its value\n", 80)
-	for i := range 10_000 {
-		stream.WriteString("---\n")
+	for i := range n {
+		all.WriteString("---\n")
 		if i%2 == 1 {
-			fmt.Fprintf(&stream, "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c-%d\n"+
+			fmt.Fprintf(&all, "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c-%d\n"+
 				"data:\n  settings.yaml: |\n%s", i, settings)
 			continue
 		}
 		text, err := os.ReadFile(files[i/2%len(files)])
 		if err != nil {
-			b.Fatal(err)
+			tb.Fatal(err)
 		}
-		stream.Write(text)
-		stream.WriteString("# " + strings.Repeat("labels, annotations, environment and volumes ", 42) + "\n")
+		all.Write(text)
+		all.WriteString("# " + strings.Repeat("labels, annotations, environment and volumes ", 42) + "\n")
 	}
-	return stream.Bytes()
+	return all.Bytes()
 }
 
 // BenchmarkCheck judges 10,000 manifests from one stream.
 func BenchmarkCheck(b *testing.B) {
-	stream := manifests(b)
-	p := policy.Default(catalogue.All)
-	b.SetBytes(int64(len(stream)))
+	text := manifests(b, 10_000)
+	b.SetBytes(int64(len(text)))
 	b.ReportAllocs()
 	for b.Loop() {
-		read := func(to vet.Input) { to.Text(vet.Text{Name: "stdin", Reader: bytes.NewReader(stream)}) }
-		found := vet.Judge{Policy: p}.All(read, func() {}, nil)
-		if problems := slices.Collect(found.Invalid); len(problems) > 0 || found.Summary.Subjects == 0 {
-			b.Fatalf("%v %v", found.Summary, problems)
+		checkText(b, text)
+	}
+}
+
+// TestAllocations: what files allocate is what the collector has to do. Whoever needs more raises a number, and says
+// why.
+func TestAllocations(t *testing.T) {
+	const n = 200
+	text := manifests(t, n)
+	for _, stage := range []struct {
+		name string
+		most float64 // allocations of a document
+		run  func()
+	}{
+		{"check", 275, func() { checkText(t, text) }},
+		{"fix", 320, func() { fixText(t, text) }},
+	} {
+		if got := testing.AllocsPerRun(5, stage.run) / n; got > stage.most {
+			t.Errorf("%s: %.0f allocations for each document, at most %.0f", stage.name, got, stage.most)
+		} else {
+			t.Logf("%s: %.0f allocations for each document", stage.name, got)
 		}
+	}
+}
+
+func checkText(tb testing.TB, text []byte) {
+	tb.Helper()
+	read := func(to vet.Input) { to.Text(vet.Text{Name: "stdin", Reader: bytes.NewReader(text)}) }
+	found := vet.Judge{Policy: policy.Default(catalogue.All)}.All(read, func() {}, nil)
+	if problems := slices.Collect(found.Invalid); len(problems) > 0 || found.Summary.Subjects == 0 {
+		tb.Fatalf("%v %v", found.Summary, problems)
+	}
+}
+
+func fixText(tb testing.TB, text []byte) {
+	tb.Helper()
+	changes := vet.Changes{Judge: vet.Judge{Policy: policy.Default(catalogue.All)}}
+	fixed := 0
+	stream.Split("stdin", bytes.NewReader(text), func(chunk stream.Chunk) {
+		fixed += len(manifest.Repair(chunk, changes.Of).Repaired)
+	}, func(p manifest.Problem) { tb.Fatal(p) })
+	if fixed == 0 {
+		tb.Fatal("nothing is fixed")
 	}
 }
