@@ -223,10 +223,11 @@ func ofSize(n int) string {
 
 // certify puts a certificate for Services into the folder certs of another.
 func certify(folder string, services ...string) error {
-	names := []string{"localhost", "127.0.0.1"}
+	names := make([]string, 0, 2+len(services))
 	for _, service := range services {
 		names = append(names, service+".default.svc")
 	}
+	names = append(names, "localhost", "127.0.0.1")
 	return writeCertificate(filepath.Join(folder, "certs"), names...)
 }
 
