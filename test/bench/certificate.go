@@ -9,24 +9,29 @@ import (
 	"github.com/podvet/podvet/test/authority"
 )
 
-// writeCertificate makes a CA and a certificate for names, as files of a folder.
-func writeCertificate(folder string, names ...string) error {
-	ca, err := authority.New(nil, -time.Minute, 48*time.Hour, "bench")
+// certify puts a certificate for Services into the folder certs of another, and returns the CA.
+func certify(folder string, services ...string) (ca []byte, err error) {
+	issuer, err := authority.New(nil, -time.Minute, 48*time.Hour, "bench")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	served, err := authority.New(ca, -time.Minute, 48*time.Hour, names...)
+	names := []string{"localhost", "127.0.0.1"}
+	for _, service := range services {
+		names = append(names, service+".default.svc")
+	}
+	served, err := authority.New(issuer, -time.Minute, 48*time.Hour, names...)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	folder = filepath.Join(folder, "certs")
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	for name, text := range map[string][]byte{
-		certs.CAFile: ca.PEM(), certs.CertFile: served.PEM(), certs.KeyFile: served.KeyPEM()} {
+		certs.CAFile: issuer.PEM(), certs.CertFile: served.PEM(), certs.KeyFile: served.KeyPEM()} {
 		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return issuer.PEM(), nil
 }
