@@ -167,9 +167,10 @@ func (h *Handler) vetPolicy(ctx context.Context, c *call) (verdict, error) {
 
 // endpoint answers reviews with admit. Whatever keeps it from judging is a plain HTTP error.
 func (h *Handler) endpoint(name string, l *lane, admit admission) http.Handler {
+	duration := h.metrics.duration.WithLabelValues(name)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		defer func() { h.metrics.duration.WithLabelValues(name).Observe(time.Since(start).Seconds()) }()
+		defer func() { duration.Observe(time.Since(start).Seconds()) }()
 		c := &call{endpoint: name, hold: &hold{lane: l, caller: callerOf(r)}}
 		defer c.hold.keep(0)
 		answer, err := h.answer(w, r, c, admit)
@@ -180,6 +181,7 @@ func (h *Handler) endpoint(name string, l *lane, admit admission) http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 		_, _ = w.Write(answer) // the caller has gone: nobody is left to tell
+		sent(answer)
 	})
 }
 
@@ -237,6 +239,7 @@ func (h *Handler) answer(
 	}
 	h.metrics.observe(c.endpoint, c.request, v)
 	h.logBacklog(c.request, v)
+	c.request.room.leave()
 	return answer, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -27,6 +28,9 @@ type request struct {
 	DryRun      bool                    `json:"dryRun"`
 	Object      jsontext.Value          `json:"-"` // a part of the body, as OldObject is
 	OldObject   jsontext.Value          `json:"-"`
+
+	containers, initContainers int // of the object, if it is a pod
+	room                       *room
 }
 
 // asked is a review as it is read.
@@ -91,6 +95,7 @@ func decodeReview(body []byte, at budget.Parts) (*request, error) {
 		return nil, badRequest("the AdmissionReview has no request")
 	}
 	r.Request.Object, r.Request.OldObject = at.Object.Of(body), at.OldObject.Of(body)
+	r.Request.containers, r.Request.initContainers = at.Containers, at.InitContainers
 	return r.Request, nil
 }
 
@@ -116,7 +121,8 @@ func envelope(body []byte, at budget.Parts) []byte {
 	if first.Begin > second.Begin {
 		first, second = second, first
 	}
-	rest := make([]byte, 0, len(body)-len(first.Of(body))-len(second.Of(body))+2*len("null"))
+	// Mostly there is room enough behind the body.
+	rest := slices.Grow(body[len(body):], len(body)-len(first.Of(body))-len(second.Of(body))+2*len("null"))
 	from := 0
 	for _, object := range []budget.Span{first, second} {
 		if object.End > 0 {

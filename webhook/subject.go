@@ -25,7 +25,7 @@ var templateOptions = json.JoinOptions(decodeOptions, json.WithUnmarshalers(json
 // does not know, for a workload without a template, and for an object that is being deleted: nobody may stand in its
 // way.
 func readSubject(r *request, raw jsontext.Value, options json.Options) (*pod.Subject, error) {
-	object := pod.NewObject(schema.GroupVersion{Group: r.Kind.Group, Version: r.Kind.Version}.String(), r.Kind.Kind)
+	object := emptyFor(r)
 	if object == nil {
 		return nil, nil
 	}
@@ -43,4 +43,13 @@ func readSubject(r *request, raw jsontext.Value, options json.Options) (*pod.Sub
 		subject.Namespace = r.Namespace // whatever the object says
 	}
 	return subject, nil
+}
+
+// emptyFor is an empty object of the request's kind, nil for a kind that podvet does not know.
+func emptyFor(r *request) pod.Object {
+	if r.Kind == (metav1.GroupVersionKind{Version: "v1", Kind: "Pod"}) && r.room == nil {
+		r.room = enter(r.containers, r.initContainers)
+		return &r.room.pod
+	}
+	return pod.NewObject(schema.GroupVersion{Group: r.Kind.Group, Version: r.Kind.Version}.String(), r.Kind.Kind)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -29,7 +30,7 @@ func TestReadSubject(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(same, r); diff != "" {
+	if diff := cmp.Diff(same, r, cmpopts.IgnoreUnexported(request{})); diff != "" {
 		t.Errorf("the request changed (-was +is):\n%s", diff)
 	}
 }

@@ -17,6 +17,7 @@ const (
 	inPod // the object, if the review is about a pod
 	inPodSpec
 	inContainers
+	inInitContainers
 	inContainer
 )
 
@@ -39,9 +40,11 @@ func (p place) under(key []byte, isPod bool) place {
 		return inOldObject
 	case p == inPod && name == "spec":
 		return inPodSpec
-	case p == inPodSpec && (name == "containers" || name == "initContainers"):
+	case p == inPodSpec && name == "containers":
 		return inContainers
-	case p == inContainers:
+	case p == inPodSpec && name == "initContainers":
+		return inInitContainers
+	case p == inContainers || p == inInitContainers:
 		return inContainer
 	}
 	return elsewhere
@@ -70,19 +73,26 @@ func (p place) unreadEnd(body []byte, begin int, key []byte) int {
 // update that leaves the template as it was is not judged.
 func (p place) unread(key []byte) bool {
 	switch p {
+	case inRequest:
+		switch string(key) {
+		case "options", "requestKind", "requestResource", "resource", "userInfo":
+			return true
+		}
 	case inMetadata:
 		return string(key) == "managedFields"
 	case inPod:
 		return string(key) == "status"
 	case inPodSpec:
 		switch string(key) {
-		case "affinity", "dnsConfig", "hostAliases", "imagePullSecrets", "overhead", "resourceClaims",
-			"schedulingGates", "securityContext", "tolerations", "topologySpreadConstraints", "volumes":
+		case "affinity", "dnsConfig", "dnsPolicy", "hostAliases", "imagePullSecrets", "overhead", "preemptionPolicy",
+			"resourceClaims", "schedulerName", "schedulingGates", "securityContext", "serviceAccount",
+			"serviceAccountName", "tolerations", "topologySpreadConstraints", "volumes":
 			return true
 		}
 	case inContainer:
 		switch string(key) {
-		case "env", "envFrom", "securityContext", "volumeDevices", "volumeMounts":
+		case "env", "envFrom", "imagePullPolicy", "securityContext", "terminationMessagePath",
+			"terminationMessagePolicy", "volumeDevices", "volumeMounts":
 			return true
 		}
 	}

@@ -9,8 +9,11 @@ const deepest = 200
 // shortest is how long a value is at least that is not read: null stands in its place.
 const shortest = len("null")
 
-// Parts are where the objects of a review are in its body.
-type Parts struct{ Object, OldObject Span }
+// Parts are where the objects of a review are in its body, and how many containers the pod has that it is about.
+type Parts struct {
+	Object, OldObject          Span
+	Containers, InitContainers int
+}
 
 // Span is where in a text a value is, of no length where there is none.
 type Span struct{ Begin, End int }
@@ -32,15 +35,18 @@ func Weigh(body []byte) (left []byte, takes int64, at Parts) {
 	makeValid(body)
 	open := make([]level, 0, deepest)
 	top := level{place: outside}
-	left, moved := body[:0], 0 // body[moved:] is not yet where it will be
-	pod := false
-	var text, key []byte // the last string, and that under which the next value is; nil in a list
+	left, moved, pod := body[:0], 0, false // body[moved:] is not yet where it will be
+	var elements [inContainer + 1]int      // objects and lists, by where they are
+	var text, key []byte                   // the last string, and that under which the next value is; nil in a list
 	for i := 0; i < len(body); i++ {
 		switch body[i] {
 		case '"':
 			end := stringEnd(body, i)
 			text = body[i+1 : max(i+1, end-1)]
 			takes += textTakes(end - i)
+			if end-i >= shortest && top.place.unread(key) {
+				left, moved = append(append(left, body[moved:i]...), "null"...), end
+			}
 			i = end - 1
 		case ':':
 			key = text
@@ -56,6 +62,7 @@ func Weigh(body []byte) (left []byte, takes int64, at Parts) {
 				i = end - 1
 				continue
 			}
+			elements[top.place]++
 			w := weightUnder(key)
 			takes += w.value + w.element
 			open = append(open, top)
@@ -80,6 +87,7 @@ func Weigh(body []byte) (left []byte, takes int64, at Parts) {
 		}
 	}
 	left = append(left, body[moved:]...)
+	at.Containers, at.InitContainers = elements[inContainers], elements[inInitContainers]
 	envelope := int64(len(left) - len(at.Object.Of(left)) - len(at.OldObject.Of(left))) // is copied to be decoded
 	return left, takes + envelope + timesJudged*min(takes, mostJudged), at
 }

@@ -14,7 +14,10 @@ func TestUnread(t *testing.T) {
 		`{"metadata":{"managedFields":[{"a":"}]"}],"name":"x"}}`: `{"metadata":{"managedFields":null,"name":"x"}}`,
 		`{"metadata":{"managedFields":[]}}`:                      `{"metadata":{"managedFields":[]}}`,
 		`{"managedFields":[{},{}]}`:                              `{"managedFields":[{},{}]}`,
-		`{"metadata":{"managedFields":"text","name":"x"}}`:       `{"metadata":{"managedFields":"text","name":"x"}}`,
+		`{"metadata":{"managedFields":"text","name":"x"}}`:       `{"metadata":{"managedFields":null,"name":"x"}}`,
+		`{"request":{"kind":{"kind":"Pod"},"userInfo":{"uid":"u"},"object":{"spec":{"dnsPolicy":"None"}}}}`: "" +
+			`{"request":{"kind":{"kind":"Pod"},"userInfo":null,"object":{"spec":{"dnsPolicy":null}}}}`,
+		`{"request":{"object":{"spec":{"dnsPolicy":"None"}}}}`: `{"request":{"object":{"spec":{"dnsPolicy":"None"}}}}`,
 		strings.Repeat("[", 201) + "1,2" + strings.Repeat("]", 201): strings.Repeat("[", 200) + "null" +
 			strings.Repeat("]", 200),
 	} {
