@@ -2,6 +2,9 @@
 
 package input
 
-import "os"
+import (
+	"io"
+	"os"
+)
 
-func openFile(name string) (*os.File, error) { return os.Open(name) }
+func openFile(name string) (io.ReadCloser, error) { return os.Open(name) }
