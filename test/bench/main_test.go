@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/podvet/podvet/test/podvet"
 )
 
 // mostOfBinary is how large podvet's binary may be, in bytes: docs/performance.md says of what.
@@ -15,19 +17,22 @@ const mostOfBinary = 64_000_000
 // TestBench: each handler answers each body in each way as it should. How fast is for a longer run to say.
 func TestBench(t *testing.T) {
 	folder := t.TempDir()
-	podvet, bench := filepath.Join(folder, "podvet"), filepath.Join(folder, "bench")
-	for file, from := range map[string]string{podvet: "./cmd/podvet", bench: "./test/bench"} {
+	binary, bench := filepath.Join(folder, "podvet"), filepath.Join(folder, "bench")
+	for file, from := range map[string]string{binary: "./cmd/podvet", bench: "./test/bench"} {
 		build := exec.CommandContext(t.Context(), "go", "build", "-o", file, from)
 		build.Dir = "../.."
 		if out, err := build.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}
-	if built, err := os.Stat(podvet); err != nil || built.Size() > mostOfBinary {
+	if err := podvet.Watch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if built, err := os.Stat(binary); err != nil || built.Size() > mostOfBinary {
 		t.Errorf("podvet is a binary of %d bytes, with what go tool nm -size reads, and at most %d are meant (%v)",
 			built.Size(), mostOfBinary, err)
 	}
-	run := exec.CommandContext(t.Context(), bench, "webhook", "-podvet", podvet, "-rounds", "1", "-turn", "5ms")
+	run := exec.CommandContext(t.Context(), bench, "webhook", "-podvet", binary, "-rounds", "1", "-turn", "5ms")
 	run.Dir = "../.."
 	out, err := run.Output()
 	if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,7 +18,7 @@ func TestDemo(t *testing.T) {
 	t.Chdir("../..")
 	dir := t.TempDir()
 	binary, served, home := filepath.Join(dir, "demo"), filepath.Join(dir, "podvet"), filepath.Join(dir, "home")
-	if err := podvet.Build(t.Context(), served); err != nil {
+	if err := errors.Join(podvet.Build(t.Context(), served), podvet.Watch(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := exec.Command("go", "build", "-o", binary, "./test/demo").CombinedOutput(); err != nil {

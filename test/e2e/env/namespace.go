@@ -1,11 +1,13 @@
 package env
 
 import (
+	"context"
 	_ "embed"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,11 +28,17 @@ metadata: {name: %s, labels: {podvet-test: %q}}
 `, name, label)
 }
 
-var namespaces atomic.Int32
+var (
+	namespaces atomic.Int32
+	watch      = sync.OnceValue(func() error { return podvet.Watch(context.Background()) })
+)
 
 // Namespace makes a namespace with the label of a registration; "" for one that nobody vets.
 func Namespace(t *testing.T, label string) string {
 	t.Helper()
+	if err := watch(); err != nil { // not in TestMain, which comes before go notes what a test looks at
+		t.Fatal(err)
+	}
 	name := fmt.Sprintf("test-%d", namespaces.Add(1))
 	client, err := kubernetes.NewForConfig(API.Config) // kubectl would take a quarter of a second for each look
 	if err != nil {
