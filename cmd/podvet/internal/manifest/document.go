@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -51,7 +52,7 @@ func Parse(c stream.Chunk) ([]*Document, []Problem) {
 	if problem != nil {
 		p.problems = append(p.problems, *problem)
 	}
-	return p.docs, p.problems
+	return p.docs, slices.Compact(p.problems) // an alias may stand for thousands
 }
 
 type parser struct {

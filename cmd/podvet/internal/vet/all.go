@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"io"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/podvet/podvet/cmd/podvet/internal/manifest"
@@ -81,22 +82,22 @@ func (j Judge) chunk(c stream.Chunk, skipOthers bool) []outcome {
 
 func (j Judge) objects(c stream.Chunk, skipOthers bool) []outcome {
 	docs, problems := manifest.Parse(c)
+	own := make([][]manifest.Problem, len(docs)) // of the broken ones
+	problems = slices.DeleteFunc(problems, func(p manifest.Problem) bool {
+		i := sort.Search(len(docs), func(i int) bool { return docs[i].Line > p.Line }) - 1
+		if i < 0 || !docs[i].Broken {
+			return false
+		}
+		own[i] = append(own[i], p)
+		return true
+	})
 	list := make([]outcome, 0, len(docs)+1)
 	for i, doc := range docs {
-		if !doc.Broken {
+		if doc.Broken { // it stands for nobody: its pods are judged themselves
+			list = append(list, outcome{object: titleOf(doc), problems: own[i]})
+		} else {
 			list = append(list, j.document(doc, skipOthers))
-			continue
 		}
-		// Such a one stands for nobody: its pods are judged themselves.
-		one := outcome{object: titleOf(doc)}
-		problems = slices.DeleteFunc(problems, func(p manifest.Problem) bool {
-			own := p.Line >= doc.Line && (i+1 == len(docs) || p.Line < docs[i+1].Line)
-			if own {
-				one.problems = append(one.problems, p)
-			}
-			return own
-		})
-		list = append(list, one)
 	}
 	if len(problems) > 0 {
 		list = append(list, outcome{problems: problems})
