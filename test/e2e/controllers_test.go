@@ -10,6 +10,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/podvet/podvet/rules/pod"
 	"github.com/podvet/podvet/test/e2e/env"
@@ -129,8 +130,8 @@ func denied(t *testing.T, ns, kind, name, text string) {
 	t.Helper()
 	var seen string
 	if !podvet.Await(t.Context(), 30*time.Second, func() bool {
-		list := env.Get[corev1.EventList](t, ns, "events",
-			"--field-selector=reason=FailedCreate,involvedObject.kind="+kind)
+		list := env.List[corev1.EventList](t, ns, "events",
+			metav1.ListOptions{FieldSelector: "reason=FailedCreate,involvedObject.kind=" + kind})
 		for _, e := range list.Items {
 			seen = e.Message
 			if strings.HasPrefix(e.InvolvedObject.Name, name) && strings.Contains(e.Message, text) {

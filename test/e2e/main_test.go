@@ -67,7 +67,7 @@ func controllersPod(t *testing.T, ns, name string, limit time.Duration) *corev1.
 	t.Helper()
 	var found *corev1.Pod
 	if !podvet.Await(t.Context(), limit, func() bool {
-		if list := env.Get[corev1.PodList](t, ns, "pods", "-l", "app="+name); len(list.Items) > 0 {
+		if list := env.List[corev1.PodList](t, ns, "pods", env.OfApp(name)); len(list.Items) > 0 {
 			found = &list.Items[0]
 		}
 		return found != nil

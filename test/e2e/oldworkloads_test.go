@@ -83,7 +83,7 @@ func (o oldWorkloads) write(t *testing.T, text string) {
 func (o oldWorkloads) podsOf(t *testing.T, app string) []string {
 	t.Helper()
 	var names []string
-	for _, p := range env.Get[corev1.PodList](t, o.ns, "pods", "-l", "app="+app).Items {
+	for _, p := range env.List[corev1.PodList](t, o.ns, "pods", env.OfApp(app)).Items {
 		if p.DeletionTimestamp == nil {
 			names = append(names, p.Name)
 		}

@@ -79,7 +79,7 @@ func TestOperator(t *testing.T) {
 				}
 				return
 			}
-			list := env.Get[corev1.PodList](t, ns, "pods")
+			list := env.List[corev1.PodList](t, ns, "pods", metav1.ListOptions{})
 			if n := o.replaced.Load(); n > 0 || len(list.Items) != 1 || fixed(&list.Items[0]) != "" {
 				t.Errorf("%d pods were replaced, the last is %s", n, env.JSON(list.Items))
 			}

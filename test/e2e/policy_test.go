@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/podvet/podvet/rules/catalogue"
 	"github.com/podvet/podvet/rules/policy"
@@ -106,8 +107,8 @@ func TestPolicyIsNeverLost(t *testing.T) {
 	}
 	var events []corev1.Event
 	if !podvet.Await(t.Context(), slow*10*time.Second, func() bool {
-		events = env.Get[corev1.EventList](t, ns, "events",
-			"--field-selector=involvedObject.name=policy,reason=PolicyNotUsed").Items
+		events = env.List[corev1.EventList](t, ns, "events",
+			metav1.ListOptions{FieldSelector: "involvedObject.name=policy,reason=PolicyNotUsed"}).Items
 		return len(events) > 0
 	}) {
 		t.Fatal("no Event on the ConfigMap")

@@ -9,6 +9,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/podvet/podvet/test/e2e/env"
 )
@@ -89,7 +90,7 @@ spec:
 	if stored.Spec.Template.Annotations["kubectl.kubernetes.io/restartedAt"] == "" {
 		t.Error("the rollout is not stored")
 	}
-	if list := env.Get[corev1.PodList](t, ns, "pods"); len(list.Items) != 1 {
+	if list := env.List[corev1.PodList](t, ns, "pods", metav1.ListOptions{}); len(list.Items) != 1 {
 		t.Errorf("%d pods, want the one that was there before", len(list.Items))
 	}
 }

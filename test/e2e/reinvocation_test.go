@@ -12,6 +12,7 @@ import (
 
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/podvet/podvet/test/e2e/env"
 	"github.com/podvet/podvet/test/podvet"
@@ -49,7 +50,7 @@ spec:
   containers:
   - {name: app, image: i, readinessProbe: {exec: {command: [x]}}}
 `, "create", "-f", "-")
-		list := env.Get[corev1.PodList](t, ns, "pods")
+		list := env.List[corev1.PodList](t, ns, "pods", metav1.ListOptions{})
 		for i := range list.Items {
 			if len(list.Items[i].Spec.Containers) == 2 {
 				stored = &list.Items[i]

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/podvet/podvet/rules"
@@ -214,7 +215,7 @@ spec:
 				t.Errorf("the denial does not say whose it is: %q", stderr)
 			}
 			if c.stored == "" {
-				if list := env.Get[corev1.PodList](t, ns, "pods"); len(list.Items) > 0 {
+				if list := env.List[corev1.PodList](t, ns, "pods", metav1.ListOptions{}); len(list.Items) > 0 {
 					t.Errorf("stored %s", list.Items[0].Name)
 				}
 				return
@@ -257,7 +258,7 @@ func TestDryRunShowsThePatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	wasFixed(t, &shown)
-	if list := env.Get[corev1.PodList](t, ns, "pods"); len(list.Items) > 0 {
+	if list := env.List[corev1.PodList](t, ns, "pods", metav1.ListOptions{}); len(list.Items) > 0 {
 		t.Error("a dry run is stored")
 	}
 }

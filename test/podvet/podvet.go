@@ -27,8 +27,8 @@ import (
 // Build builds podvet with build tags, in the way of the tests, so that nothing is compiled once more. It must be
 // called from within the repository.
 func Build(ctx context.Context, binary string, tags ...string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-tags", strings.Join(tags, ","), "-o", binary,
-		"github.com/podvet/podvet/cmd/podvet")
+	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-tags", strings.Join(tags, ","), "-o",
+		binary, "github.com/podvet/podvet/cmd/podvet")
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cluster.StartChild(cmd); err != nil {

@@ -129,10 +129,8 @@ func TestBundleIsRepaired(t *testing.T) {
 	}
 	r.awaitReady(t, 5*time.Second)
 	for _, c := range []any{
-		env.Get[metav1.PartialObjectMetadata](t, "", "mutatingwebhookconfiguration", s.configuration,
-			"--show-managed-fields"),
-		env.Get[metav1.PartialObjectMetadata](t, "", "validatingwebhookconfiguration", s.configuration,
-			"--show-managed-fields"),
+		env.Get[metav1.PartialObjectMetadata](t, "", "mutatingwebhookconfiguration", s.configuration),
+		env.Get[metav1.PartialObjectMetadata](t, "", "validatingwebhookconfiguration", s.configuration),
 	} {
 		for _, m := range c.(*metav1.PartialObjectMetadata).ManagedFields {
 			if m.Manager != certs.FieldManager {

@@ -27,17 +27,6 @@ func Must(t *testing.T, ns, stdin string, args ...string) (stdout, stderr string
 	return stdout, stderr
 }
 
-// Get is kubectl get of one object, or of a list.
-func Get[T any](t *testing.T, ns string, args ...string) *T {
-	t.Helper()
-	out, _ := Must(t, ns, "", append([]string{"get", "-o", "json"}, args...)...)
-	obj := new(T)
-	if err := json.Unmarshal([]byte(out), obj); err != nil {
-		t.Fatal(err)
-	}
-	return obj
-}
-
 // JSON is the text of what can always be written as JSON.
 func JSON(v any) []byte {
 	text, err := json.Marshal(v)

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/podvet/podvet/test/e2e/env"
 	"github.com/podvet/podvet/test/podvet"
@@ -55,8 +56,8 @@ func shop(t *testing.T) string {
 	ownPods(t, ns)
 	made := func(pods, sets int) func() bool {
 		return func() bool {
-			return len(env.Get[corev1.PodList](t, ns, "pods").Items) == pods &&
-				len(env.Get[appsv1.ReplicaSetList](t, ns, "rs").Items) == sets
+			return len(env.List[corev1.PodList](t, ns, "pods", metav1.ListOptions{}).Items) == pods &&
+				len(env.List[appsv1.ReplicaSetList](t, ns, "replicasets", metav1.ListOptions{}).Items) == sets
 		}
 	}
 	const others = 1 + 1 + 1 + 1 + 1 + 3 // of old, db, once, nightly-1, bare, ring
