@@ -53,7 +53,7 @@ func Watch(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listing the files of podvet: %w", err)
 	}
-	for _, file := range strings.FieldsSeq(string(files)) {
+	for file := range strings.FieldsSeq(string(files)) {
 		if _, err := os.Stat(file); err != nil {
 			return err
 		}
