@@ -38,7 +38,7 @@ func decode(w *walker, root *yaml.Node, object any) []mismatch {
 	var found []mismatch
 	without := map[*yaml.Node]bool{}
 	for len(found) < maxMismatches {
-		text := jsonWriter{walker: w, without: without}
+		text := jsonWriter{walker: w, without: without, out: make([]byte, 0, 3<<10)} // most need no more
 		if err := text.append(root); err != nil {
 			return []mismatch{{root, err.Error()}}
 		}
