@@ -109,8 +109,11 @@ func gravity(f rules.Finding) int {
 func audit(v verdict) map[string]string {
 	notes := map[string]string{auditPolicy: v.policy}
 	if len(v.findings) > 0 {
-		findings := slices.Clone(v.findings)
-		slices.SortStableFunc(findings, func(a, b rules.Finding) int { return int(b.Level) - int(a.Level) })
+		findings, byLevel := v.findings, func(a, b rules.Finding) int { return int(b.Level) - int(a.Level) }
+		if !slices.IsSortedFunc(findings, byLevel) {
+			findings = slices.Clone(findings)
+			slices.SortStableFunc(findings, byLevel)
+		}
 		notes[auditFindings] = strings.Join(listed(findings, func(f rules.Finding) string {
 			return f.Level.String() + " " + placeOf(f)
 		}, "%d more"), ",")
