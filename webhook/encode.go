@@ -19,7 +19,7 @@ import (
 // answerRoom is as much as most answers take, in bytes.
 const answerRoom = 2 << 10
 
-// answers are rooms of such that are sent.
+// answers are the rooms of those that were sent.
 var answers = sync.Pool{New: func() any { return new([answerRoom]byte) }}
 
 // sent gives the room of an answer back, of which nothing is looked at any more.

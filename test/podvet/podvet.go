@@ -40,15 +40,16 @@ func Build(ctx context.Context, binary string, tags ...string) error {
 	return nil
 }
 
-// ownFiles lists what podvet is built of, of this repository.
-const ownFiles = `{{if and .Module .Module.Main}}{{$dir := .Dir}}{{range .GoFiles}}{{$dir}}/{{.}}
+// ownFiles lists what podvet is built of, of this repository. Its go.mod names all else.
+const ownFiles = `{{if and .Module .Module.Main}}{{.Module.GoMod}}
+{{$dir := .Dir}}{{range .GoFiles}}{{$dir}}/{{.}}
 {{end}}{{range .EmbedFiles}}{{$dir}}/{{.}}
 {{end}}{{end}}`
 
-// Watch looks at what podvet is built of, from within a test. Go runs a test again where a file has changed that the
-// test has looked at; what a program was built of that it runs go does not know.
-func Watch(ctx context.Context) error {
-	files, err := exec.CommandContext(ctx, "go", "list", "-deps", "-f", ownFiles,
+// Watch looks at what podvet is built of with build tags, from within a test. Go runs a test again where a file has
+// changed that the test has looked at; what a program was built of that it runs go does not know.
+func Watch(ctx context.Context, tags ...string) error {
+	files, err := exec.CommandContext(ctx, "go", "list", "-deps", "-tags", strings.Join(tags, ","), "-f", ownFiles,
 		"github.com/podvet/podvet/cmd/podvet").Output()
 	if err != nil {
 		return fmt.Errorf("listing the files of podvet: %w", err)

@@ -22,6 +22,9 @@ var (
 	Binary string
 )
 
+// tag is the build tag with which podvet panics there.
+const tag = "panicrule"
+
 // Main is for TestMain: it builds podvet, starts the control plane, runs the tests, ends everything and returns the
 // exit status. setUp may start more, with files in dir, and returns what ends it; it may be nil.
 func Main(m *testing.M, setUp func(ctx context.Context, dir string) (tearDown func(), err error)) int {
@@ -72,7 +75,7 @@ func Main(m *testing.M, setUp func(ctx context.Context, dir string) (tearDown fu
 
 func start(ctx context.Context, dir string) (err error) {
 	Binary = filepath.Join(dir, "podvet")
-	if err := podvet.Build(ctx, Binary, "panicrule"); err != nil {
+	if err := podvet.Build(ctx, Binary, tag); err != nil {
 		return err
 	}
 	API, err = cluster.Start(ctx, cluster.Options{})

@@ -30,7 +30,7 @@ metadata: {name: %s, labels: {podvet-test: %q}}
 
 var (
 	namespaces atomic.Int32
-	watch      = sync.OnceValue(func() error { return podvet.Watch(context.Background()) })
+	watch      = sync.OnceValue(func() error { return podvet.Watch(context.Background(), tag) })
 )
 
 // Namespace makes a namespace with the label of a registration; "" for one that nobody vets.

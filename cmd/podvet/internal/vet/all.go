@@ -82,7 +82,7 @@ func (j Judge) chunk(c stream.Chunk, skipOthers bool) []outcome {
 
 func (j Judge) objects(c stream.Chunk, skipOthers bool) []outcome {
 	docs, problems := manifest.Parse(c)
-	own := make([][]manifest.Problem, len(docs)) // of the broken ones
+	own := make([][]manifest.Problem, len(docs)) // of the broken ones; documents come in the order of their lines
 	problems = slices.DeleteFunc(problems, func(p manifest.Problem) bool {
 		i := sort.Search(len(docs), func(i int) bool { return docs[i].Line > p.Line }) - 1
 		if i < 0 || !docs[i].Broken {
