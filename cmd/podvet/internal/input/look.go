@@ -5,27 +5,19 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"sync"
-	"sync/atomic"
 
 	"github.com/podvet/podvet/cmd/podvet/internal/kustomize"
 	"github.com/podvet/podvet/cmd/podvet/internal/manifest"
 	"github.com/podvet/podvet/cmd/podvet/internal/report"
 )
 
-// collectAt is by how much more than what lives the heap grows until the collector runs, in percent: of what is read
-// little lives on, and half as many collections save a seventh of the time.
-const collectAt = 150
-
 // Read looks through the input for namespaces before anything is judged, for one may come after its pods. What
 // cannot be read is left for the second look to report. No argument is standard input. The input must be closed.
 func Read(
 	args []string, in io.Reader, which Selection, progress func(),
 ) (*Input, manifest.Namespaces, error) {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(collectAt)
-	}
+	paceCollector()
 	if len(args) == 0 {
 		args = []string{Stdin}
 	}
@@ -63,25 +55,26 @@ type look struct {
 
 // lookAtAll reads all files: those in folders on all processors, since most of the time goes into opening them.
 func (in *Input) lookAtAll(progress func()) manifest.Namespaces {
-	var looks, inFolders []*look
+	var looks []*look
+	inFolders := make(chan *look, 1<<10) // waiting for each one would take longer than to read it
+	var reading sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		reading.Go(func() {
+			for l := range inFolders {
+				l.open(in.SkipOthers, progress)
+			}
+		})
+	}
 	in.Files(Entries{File: func(name string, inFolder bool) {
 		l := &look{name: name}
 		looks = append(looks, l)
 		if inFolder {
-			inFolders = append(inFolders, l)
+			inFolders <- l
 		} else {
 			in.lookAt(l, progress)
 		}
 	}, Skipped: func(string, string, string) {}, Problem: func(manifest.Problem) {}})
-	var reading sync.WaitGroup
-	var next atomic.Int64
-	for range runtime.GOMAXPROCS(0) {
-		reading.Go(func() {
-			for i := next.Add(1); i <= int64(len(inFolders)); i = next.Add(1) {
-				inFolders[i-1].open(in.SkipOthers, progress)
-			}
-		})
-	}
+	close(inFolders)
 	reading.Wait()
 	var found manifest.Namespaces
 	for _, l := range looks {
