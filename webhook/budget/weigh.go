@@ -6,71 +6,63 @@ import "unicode/utf8"
 // in a review that is deeper still, and over the decoder's own limit.
 const deepest = 200
 
-// shortest is how long a value is at least that is not read: null stands in its place.
-const shortest = len("null")
-
 // Parts are where the objects of a review are in its body, and how many containers the pod has that it is about.
 type Parts struct {
 	Object, OldObject          Span
 	Containers, InitContainers int
 }
 
-// Span is where in a text a value is, of no length where there is none.
-type Span struct{ Begin, End int }
-
-// Of is the value.
-func (s Span) Of(text []byte) []byte { return text[s.Begin:s.End] }
-
 // level is an object or a list that is open.
 type level struct {
 	place   place
+	object  bool
 	element int64
 	begin   int // in what is left of the body
 }
 
 // Weigh estimates what decoding and judging a body will take at most, in bytes and beyond the body itself, and finds
-// the objects in it. What nobody reads and what is nested too deep is taken out of the body, and null left there: it
-// would be most of what decoding costs.
+// the objects in it. What nobody reads and what is nested too deep is taken out of the body: it would be most of what
+// decoding costs.
 func Weigh(body []byte) (left []byte, takes int64, at Parts) {
 	makeValid(body)
-	open := make([]level, 0, deepest)
-	top := level{place: outside}
-	left, moved, pod := body[:0], 0, false // body[moved:] is not yet where it will be
-	var elements [inContainer + 1]int      // objects and lists, by where they are
-	var text, key []byte                   // the last string, and that under which the next value is; nil in a list
+	rest := rest{body: body, left: body[:0]}
+	open, top, pod := make([]level, 0, deepest), level{place: outside}, false
+	var elements [inContainer + 1]int // objects and lists, by where they are
+	var text, key Span                // the last string, and that under which the next value is; empty in a list
 	for i := 0; i < len(body); i++ {
 		switch body[i] {
 		case '"':
-			end := stringEnd(body, i)
-			text = body[i+1 : max(i+1, end-1)]
-			takes += textTakes(end - i)
-			if end-i >= shortest && top.place.unread(key) {
-				left, moved = append(append(left, body[moved:i]...), "null"...), end
+			text = Span{i, stringEnd(body, i)}
+			takes += textTakes(text.End - i)
+			if top.place.unread(key.inQuotes(body)) {
+				rest.cut(key, text)
 			}
-			i = end - 1
+			i = text.End - 1
 		case ':':
-			key = text
-		case '{', '[':
-			end := top.place.unreadEnd(body, i, key)
-			if len(open) == deepest {
-				end = valueEnd(body, i)
+			if top.object {
+				key = text
 			}
-			if end > 0 {
-				if end-i >= shortest {
-					left, moved = append(append(left, body[moved:i]...), "null"...), end
-				}
+		case '{', '[':
+			if end := top.place.unreadEnd(body, i, key.inQuotes(body)); end > 0 {
+				rest.cut(key, Span{i, end})
+				i = end - 1
+				continue
+			}
+			if len(open) == deepest {
+				end := valueEnd(body, i)
+				rest.empty(Span{i, end})
 				i = end - 1
 				continue
 			}
 			elements[top.place]++
-			w := weightUnder(key)
+			w := weightUnder(key.inQuotes(body))
 			takes += w.value + w.element
 			open = append(open, top)
-			top = level{top.place.under(key, pod), w.element, len(left) + i - moved}
-			key = nil
+			top = level{top.place.under(key.inQuotes(body), pod), body[i] == '{', w.element, rest.at(i)}
+			key = Span{}
 		case '}', ']':
-			pod = pod || top.place.namesPod(key, text)
-			switch is := (Span{top.begin, len(left) + i + 1 - moved}); top.place {
+			pod = pod || top.place.namesPod(key.inQuotes(body), text.inQuotes(body))
+			switch is := (Span{top.begin, rest.at(i + 1)}); top.place {
 			case inObject, inPod:
 				at.Object = is
 			case inOldObject:
@@ -79,14 +71,14 @@ func Weigh(body []byte) (left []byte, takes int64, at Parts) {
 			if len(open) > 0 {
 				top, open = open[len(open)-1], open[:len(open)-1]
 			}
-			key = nil
+			key = Span{}
 		case ',':
-			pod = pod || top.place.namesPod(key, text)
+			pod = pod || top.place.namesPod(key.inQuotes(body), text.inQuotes(body))
 			takes += top.element
-			key = nil
+			key = Span{}
 		}
 	}
-	left = append(left, body[moved:]...)
+	left = append(rest.left, body[rest.moved:]...)
 	at.Containers, at.InitContainers = elements[inContainers], elements[inInitContainers]
 	envelope := int64(len(left) - len(at.Object.Of(left)) - len(at.OldObject.Of(left))) // is copied to be decoded
 	return left, takes + envelope + timesJudged*min(takes, mostJudged), at
