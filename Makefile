@@ -5,6 +5,8 @@ SHELL := /bin/bash
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS := -s -w -X main.stamped=$(VERSION)
 GO      ?= go
+# For what go vet has seen: go test would vet it again, with all that is imported, a minute for each module at first.
+TEST     = $(GO) test -vet=off
 # golangci-lint is pinned in a module of its own, so that it is none of the product's dependencies.
 LINT    := $(GO) tool -modfile=test/tools/go.mod golangci-lint
 
@@ -78,14 +80,14 @@ SHARED_PARITY := github.com/podvet/podvet/test/parity/kubelet
 test: control-plane ## all tests but the chart's and the longest
 	$(GO) vet ./...
 	@cd test/certmanager && $(GO) build -o /dev/null . # two minutes the first time, which no test has to wait for
-	$(GO) test -parallel 8 -timeout 30m ./...
-	cd test/parity && $(GO) vet ./... $(SHARED_PARITY) && $(GO) test ./...
-	cd test/image && $(GO) vet ./... && $(GO) test -count=1 ./... # go sees no change of what it makes the image from
-	cd test/prometheus && $(GO) vet ./... && $(GO) test -count=1 -timeout 20m ./... # go sees no change of podvet
+	$(TEST) -parallel 8 -timeout 30m ./...
+	cd test/parity && $(GO) vet ./... $(SHARED_PARITY) && $(TEST) ./...
+	cd test/image && $(GO) vet ./... && $(TEST) -count=1 ./... # go sees no change of what it makes the image from
+	cd test/prometheus && $(GO) vet ./... && $(TEST) -count=1 -timeout 20m ./... # go sees no change of podvet
 
 .PHONY: test-chart
 test-chart: control-plane ## the chart, with Helm 3 and Helm 4 and a real API server: 8 minutes, the first time 5 more
-	cd test/chart && $(GO) vet ./... && $(GO) test -timeout 20m ./...
+	cd test/chart && $(GO) vet ./... && $(TEST) -timeout 20m ./...
 
 # For the minute between two edits. test/house comes second: it asks the compiler for what the others have had built.
 .PHONY: test-fast
@@ -116,11 +118,11 @@ test-node: ## the tests on a real node, as root: the first build takes about 3 m
 	@[ "$$(id -u)" = 0 ] || { echo "make test-node needs root, for namespaces, mounts and cgroups: sudo make test-node" >&2; exit 1; }
 	@$(MAKE) --no-print-directory packages
 	@$(GO) run ./test/cluster/build node
-	cd test/node && $(GO) vet ./... && $(GO) test -count=1 -p 1 -parallel 50 -timeout 40m ./... # they wait more than they work
+	cd test/node && $(GO) vet ./... && $(TEST) -count=1 -p 1 -parallel 50 -timeout 40m ./... # they wait more than they work
 
 .PHONY: test-browser
 test-browser: packages ## the HTML report and the page of make play in headless Chromium; where that is missing, as root
-	cd test/browser && $(GO) vet ./... && $(GO) test -count=1 -timeout 20m ./... # go sees no change of podvet
+	cd test/browser && $(GO) vet ./... && $(TEST) -count=1 -timeout 20m ./... # go sees no change of podvet
 
 .PHONY: picture
 picture: packages ## the picture of the HTML report in docs/, by headless Chromium; where that is missing, as root
@@ -131,7 +133,7 @@ SOAK ?= 2m
 SEED ?= 1
 .PHONY: soak
 soak: control-plane ## two replicas judge pods while everything around them fails, for SOAK=2m; SEED chooses what
-	cd test/soak && $(GO) vet ./... && $(GO) test -count=1 -timeout 0 -v -length $(SOAK) -seed $(SEED) .
+	cd test/soak && $(GO) vet ./... && $(TEST) -count=1 -timeout 0 -v -length $(SOAK) -seed $(SEED) .
 
 .PHONY: demo-node
 demo-node: ## on a real node, as root: what podvet is for, with it and without it, in about 2 minutes
@@ -144,8 +146,8 @@ test-all: lint race parity-versions test-chart ## what CI runs besides make test
 
 .PHONY: parity-versions
 parity-versions: ## what podvet says of probes against kubelets 1.35 and 1.36: about 3 minutes each, the first time
-	cd test/parity/1.35 && $(GO) vet ./... $(SHARED_PARITY) && $(GO) test -count=1 ./... # go sees no change of podvet
-	cd test/parity/1.36 && $(GO) vet ./... $(SHARED_PARITY) && $(GO) test -count=1 ./...
+	cd test/parity/1.35 && $(GO) vet ./... $(SHARED_PARITY) && $(TEST) -count=1 ./... # go sees no change of podvet
+	cd test/parity/1.36 && $(GO) vet ./... $(SHARED_PARITY) && $(TEST) -count=1 ./...
 
 .PHONY: generate
 generate: ## write docs/rules with its pictures, the schemas, the chart's table, the dashboard's picture and the READMEs' transcripts again
@@ -185,9 +187,9 @@ RACING_SCRIPTS := bad-input|certs|check|cluster|doctor|fix|kustomize|others|poli
 ONLY =
 .PHONY: race
 race: ## the concurrent packages under the race detector, which needs a C compiler
-	$(GO) test -race -parallel 8 -skip '^TestAllocations$$' $(ONLY) ./webhook/... ./certs/... # it allocates by itself
-	$(GO) test -race -parallel 8 -skip '^(TestScripts|TestPlay.*|TestAllocations)$$' $(ONLY) $$($(GO) list ./cmd/... | grep -Ev '/(picture|play|recommend)$$')
-	$(GO) test -race -parallel 8 -run '^TestScripts$$/^($(RACING_SCRIPTS))$$' $(ONLY) ./cmd/podvet
+	$(TEST) -race -parallel 8 -skip '^TestAllocations$$' $(ONLY) ./webhook/... ./certs/... # it allocates by itself
+	$(TEST) -race -parallel 8 -skip '^(TestScripts|TestPlay.*|TestAllocations)$$' $(ONLY) $$($(GO) list ./cmd/... | grep -Ev '/(picture|play|recommend)$$')
+	$(TEST) -race -parallel 8 -run '^TestScripts$$/^($(RACING_SCRIPTS))$$' $(ONLY) ./cmd/podvet
 
 .PHONY: race-built
 race-built: # what takes race most of its time at first: it compiles the tests and runs none
