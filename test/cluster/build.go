@@ -112,7 +112,7 @@ func (r *recipe) build(ctx context.Context, cache string, progress io.Writer) (s
 func (r *recipe) key(ctx context.Context) (string, error) {
 	hash := sha256.New()
 	for _, p := range r.programs {
-		fmt.Fprintf(hash, "%s %s %q %q\n", p.name, p.pkg, p.ldflags, p.tags)
+		fmt.Fprintf(hash, "%s %s %q %q %t %s\n", p.name, p.pkg, p.ldflags, p.tags, p.cgo, goFlags)
 		for _, file := range []string{"go.mod", "go.sum"} {
 			data, err := os.ReadFile(filepath.Join(p.module, file))
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -122,7 +122,7 @@ func (r *recipe) key(ctx context.Context) (string, error) {
 		}
 	}
 	goEnv := goCommand(ctx, r.programs[0].module, "env", "GOVERSION", "GOOS", "GOARCH", "GOAMD64", "GOARM64",
-		"CGO_ENABLED", "GOEXPERIMENT")
+		"GOEXPERIMENT")
 	goEnv.Stdout = hash
 	var said bytes.Buffer
 	goEnv.Stderr = &said
@@ -259,6 +259,9 @@ func (p program) build(ctx context.Context, dir string, log *counter) error {
 	cmd := goCommand(ctx, p.module, "build", "-v", "-buildvcs=false", "-ldflags", p.ldflags, "-tags", p.tags, "-o",
 		filepath.Join(dir, p.name), p.pkg)
 	cmd.Env = append(cmd.Env, "GOTMPDIR="+dir) // so that nothing is left elsewhere after a kill
+	if p.cgo {
+		cmd.Env = append(cmd.Env, "CGO_ENABLED=1")
+	}
 	var said bytes.Buffer
 	cmd.Stderr = io.MultiWriter(log, &said)
 	cmd.Stdout = cmd.Stderr
@@ -302,13 +305,17 @@ func notDownloaded(said string) string {
 	return "a module"
 }
 
+// goFlags are those of the Makefile, as far as they decide how packages are compiled: then what is compiled for the
+// control plane serves for podvet and its tests too.
+const goFlags = "-mod=readonly -trimpath"
+
 // goCommand is the go command in a module's folder, with nothing of the user's settings that would change what
 // is built. Interrupted, it gets the signal of a Ctrl-C, upon which it cleans up and ends.
 func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "PWD="+dir, "GOFLAGS=-mod=readonly", "GOWORK=off", "GO111MODULE=on",
-		"GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
+	cmd.Env = append(os.Environ(), "PWD="+dir, "GOFLAGS="+goFlags, "GOWORK=off", "GO111MODULE=on",
+		"GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH, "CGO_ENABLED=0")
 	cmd.SysProcAttr = endsWithParent(nil, os.Interrupt)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second

@@ -22,6 +22,7 @@ type program struct {
 	pkg     string   // import path of its main package
 	ldflags string   // of the linker
 	tags    string   // build tags, separated by commas
+	cgo     bool     // it holds C
 	ask     []string // arguments that make it say its version
 	says    string   // what it must then say
 }
@@ -74,7 +75,7 @@ func controlPlane(dir string) (*recipe, error) {
 			" control plane for tests, once: about 8 minutes on 2 cores",
 		version: kubernetes,
 		programs: []program{
-			{name: "etcd", module: etcd, pkg: "go.etcd.io/etcd/server/v3", ask: []string{"--version"},
+			{name: "etcd", module: etcd, pkg: "go.etcd.io/etcd/server/v3", ldflags: "-s -w", ask: []string{"--version"},
 				says: strings.TrimPrefix(etcdVersion, "v")},
 			ofKubernetes("kube-apiserver", dir, kubernetes, "--version"),
 			ofKubernetes("kube-controller-manager", dir, kubernetes, "--version"),
@@ -86,7 +87,7 @@ func controlPlane(dir string) (*recipe, error) {
 func ofKubernetes(name, module, version string, ask ...string) program {
 	return program{
 		name: name, module: module, pkg: "k8s.io/kubernetes/cmd/" + name,
-		ldflags: "-X k8s.io/component-base/version.gitVersion=" + version, ask: ask, says: version,
+		ldflags: "-s -w -X k8s.io/component-base/version.gitVersion=" + version, ask: ask, says: version,
 	}
 }
 
@@ -133,6 +134,7 @@ func node(dir string) (*recipe, error) {
 			containerd("ctr"),
 			{
 				name: "runc", module: runtime, pkg: runcModule, ldflags: "-s -w",
+				cgo:  true,
 				tags: "seccomp", // else no pod starts: "seccomp not supported"
 				ask:  []string{"--version"}, says: strings.TrimPrefix(versions[runcModule], "v"),
 			},
