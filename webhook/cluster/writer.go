@@ -21,8 +21,13 @@ import (
 // fieldManager owns what podvet applies.
 const fieldManager = "podvet"
 
-// writeTimeout bounds a write: the next change of the policy waits for it.
-const writeTimeout = 2 * time.Second
+// writeTimeout bounds a write, with a second more for each applyRate bytes: the next change of the policy waits for it.
+// A busy API server takes seconds to apply the longest policies, and goes on when nobody waits any more: to ask again
+// makes it busier.
+const (
+	writeTimeout = 2 * time.Second
+	applyRate    = 128 << 10
+)
 
 // writer writes what podvet tells its cluster: the last good policy and Events.
 type writer struct {
@@ -33,7 +38,7 @@ type writer struct {
 
 // keep copies a good policy into the ConfigMap of the last good one, which is kept, nil for none.
 func (w writer) keep(ctx context.Context, good lastGood, kept *corev1.ConfigMap) error {
-	ctx, stop := context.WithTimeout(ctx, writeTimeout)
+	ctx, stop := context.WithTimeout(ctx, writeTimeout+time.Duration(len(good.text)/applyRate)*time.Second)
 	defer stop()
 	key := lastGoodOf(w.policy)
 	// By apply, where it is absent too: the right to create may then be bound to its name.
