@@ -37,17 +37,22 @@ func (p *Pass) bound(start int) {
 	if p.plan.ended == nil {
 		return
 	}
-	if p.kept == nil {
-		p.kept = map[kept]int{}
-	}
 	left := p.findings[:start]
 	for _, f := range p.findings[start:] {
-		if which := (kept{f.Rule, f.Level}); p.kept[which] < maxKept {
-			p.kept[which]++
+		if kept := p.keptLike(f); *kept < maxKept {
+			*kept++
 			left = append(left, f)
 		}
 	}
 	p.findings = left
+}
+
+// keptLike is how many findings like one a bounded plan has kept.
+func (p *Pass) keptLike(f Finding) *int {
+	if p.kept == nil {
+		p.kept = make([]int, len(p.plan.levels)*len(levelNames))
+	}
+	return &p.kept[f.Rule.index*len(levelNames)+int(f.Level)]
 }
 
 // byRule sorts findings by the catalogue and leaves those of one rule in their order. Many are put in their places at

@@ -194,7 +194,7 @@ type Pass struct {
 	quiet    bool                     // only who is at fault is needed, not the words
 	repeated bool                     // the fix was applied to another container already
 	findings []Finding                // of a check
-	kept     map[kept]int             // how many findings a bounded plan has kept
+	kept     []int                    // findings of a rule at a level, of which a bounded plan keeps so many
 	named    map[string]pod.NamedPort // once a check has asked for it
 	edit     edit                     // of a fix
 }
@@ -263,12 +263,6 @@ type step struct {
 	// Of a fix:
 	asked bool        // a policy turned it on
 	check func(*Pass) // it is applied where this finds something; nil for one that looks itself
-}
-
-// kept are findings of which a bounded plan keeps so many.
-type kept struct {
-	rule  *Rule
-	level Level
 }
 
 // edit is what a fix changes.

@@ -54,5 +54,11 @@ func (r *rest) move(before int) {
 	r.left, r.moved = append(r.left, r.body[r.moved:before]...), before
 }
 
+// end is all of the rest.
+func (r *rest) end() []byte {
+	r.move(len(r.body))
+	return r.left
+}
+
 // at is where in the rest a place of the body is, one that is not moved yet.
 func (r *rest) at(place int) int { return len(r.left) + place - r.moved }

@@ -78,7 +78,7 @@ func Weigh(body []byte) (left []byte, takes int64, at Parts) {
 			key = Span{}
 		}
 	}
-	left = append(rest.left, body[rest.moved:]...)
+	left = rest.end()
 	at.Containers, at.InitContainers = elements[inContainers], elements[inInitContainers]
 	envelope := int64(len(left) - len(at.Object.Of(left)) - len(at.OldObject.Of(left))) // is copied to be decoded
 	return left, takes + envelope + timesJudged*min(takes, mostJudged), at
