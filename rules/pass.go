@@ -43,6 +43,7 @@ func (p *Pass) FixedAnother() bool { return p.repeated }
 func (p *Pass) Report(field, format string, args ...any) {
 	f := p.plan.finding(p.step.rule, p.Container)
 	f.field = field
+	// One of thousands like it is counted and not kept, so it needs no words.
 	if !p.quiet && (p.plan.ended == nil || *p.keptLike(f) < maxKept) {
 		f.Text = fmt.Sprintf(format, args...)
 		f.where.spec = p.Path()

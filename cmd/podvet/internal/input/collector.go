@@ -8,8 +8,8 @@ import (
 	"runtime/metrics"
 )
 
-// Little of what is read lives on. Go's percentage follows what lives, and would collect so small a heap all the time,
-// for a tenth of podvet's. So the heap may fill a room first, which is as large as its peak was.
+// Little of what is read lives on. Go's percentage follows what lives, and collecting so small a heap again and again
+// took a tenth of the time. So the heap may fill a room first, which is as large as its peak was.
 const (
 	heapRoom  = 30 << 20 // bytes, of all that Go's runtime takes
 	collectAt = 150      // percent of what lives, where too much lives for the room
@@ -23,11 +23,13 @@ func paceCollector() {
 	}
 }
 
+// useRoom has the heap collected when the room is full.
 func useRoom() {
 	debug.SetMemoryLimit(heapRoom)
 	debug.SetGCPercent(-1)
 }
 
+// usePercent has it collected by how much has come since the last time.
 func usePercent() {
 	debug.SetGCPercent(collectAt)
 	debug.SetMemoryLimit(math.MaxInt64)
