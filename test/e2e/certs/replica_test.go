@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -111,6 +112,28 @@ func (r *replica) awaitReady(t *testing.T, limit time.Duration) {
 	if !podvet.Await(t.Context(), limit, func() bool { err = r.source.Ready(); return err == nil }) {
 		t.Fatalf("not ready after %v: %v", limit, err)
 	}
+}
+
+var saidWait = regexp.MustCompile(`^the CA bundle was written just now: ready in (\d+s), `)
+
+// longestWait is the longest time for which the replica says it will not be ready yet, until it is: of the clock alone
+// it could not be told whether it waits too long or the machine is slow.
+func (r *replica) longestWait(t *testing.T, limit time.Duration) (longest time.Duration) {
+	t.Helper()
+	if !podvet.Await(t.Context(), limit, func() bool {
+		err := r.source.Ready()
+		if err == nil {
+			return true
+		}
+		if said := saidWait.FindStringSubmatch(err.Error()); said != nil {
+			wait, _ := time.ParseDuration(said[1])
+			longest = max(longest, wait)
+		}
+		return false
+	}) {
+		t.Fatalf("not ready after %v: %v", limit, r.source.Ready())
+	}
+	return longest
 }
 
 // awaitUnready waits for a reason with all the words, in one line.
