@@ -202,7 +202,7 @@ race-built: # what takes race most of its time at first: it compiles the tests a
 # The modules of their own under test that hold tests.
 MODULES := test/parity test/image test/prometheus test/chart test/browser test/soak
 .PHONY: tests-built
-tests-built: # what takes test, test-chart, test-browser and soak most of their time at first: it vets and compiles, and runs nothing
+tests-built: # what takes most of the time of the other tests at first: it vets and compiles, and runs nothing
 	@for module in . $(MODULES); do (cd $$module && $(GO) vet ./... && $(GO) list -test -export ./... >/dev/null) || exit 1; done
 	@cd test/certmanager && $(GO) build -o /dev/null .
 

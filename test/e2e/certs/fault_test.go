@@ -119,7 +119,7 @@ func TestStartsDuringRotation(t *testing.T) {
 	if waited := time.Since(written); waited < 4*time.Second || wait == 0 {
 		t.Errorf("ready %v after the bundle was written, and it said it waits %v", waited, wait)
 	}
-	if wait := s.serve(t, nil).longestWait(t, 30*time.Second); wait > time.Second { // clockMargin
+	if wait := s.serve(t, nil).longestWait(t, 10*time.Second); wait > time.Second { // clockMargin
 		t.Errorf("it waits %v for API servers, with a bundle that is old", wait)
 	}
 }
