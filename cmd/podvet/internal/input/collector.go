@@ -19,7 +19,7 @@ const (
 func paceCollector() {
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		useRoom()
-		paceNext(false)
+		paceNext(pace{})
 	}
 }
 
@@ -35,19 +35,26 @@ func usePercent() {
 	debug.SetMemoryLimit(math.MaxInt64)
 }
 
-// paceNext has the collector set by what the next collection leaves, and so on. byPercent is how it is set.
-func paceNext(byPercent bool) {
+// pace is how the collector is set, and what its last run left.
+type pace struct{ byPercent, much bool }
+
+// paceNext has the collector set by what the next run leaves, and so on. What comes while it runs counts as left, so
+// that it was much once may be chance.
+func paceNext(last pace) {
 	type garbage struct{ _ *byte } // with a pointer, so that it shares its place with nothing that lives
-	runtime.AddCleanup(&garbage{}, func(byPercent bool) {
+	runtime.AddCleanup(&garbage{}, func(last pace) {
 		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 		metrics.Read(live)
-		much := live[0].Value.Uint64() > heapRoom/3 // then the percentage needs no less than the room
+		// With more than a third of the room the percentage needs no less than the room.
+		now := pace{last.byPercent, live[0].Value.Uint64() > heapRoom/3}
 		switch {
-		case much && !byPercent:
+		case now.much && last.much && !last.byPercent:
 			usePercent()
-		case !much && byPercent:
+			now.byPercent = true
+		case !now.much && last.byPercent:
 			useRoom()
+			now.byPercent = false
 		}
-		paceNext(much)
-	}, byPercent)
+		paceNext(now)
+	}, last)
 }
