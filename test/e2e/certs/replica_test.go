@@ -106,23 +106,14 @@ func handshakes(source *certs.SelfManaged) (web *http.Server, address string, er
 	return web, listener.Addr().String(), nil
 }
 
-func (r *replica) awaitReady(t *testing.T, limit time.Duration) {
-	t.Helper()
-	var err error
-	if !podvet.Await(t.Context(), limit, func() bool { err = r.source.Ready(); return err == nil }) {
-		t.Fatalf("not ready after %v: %v", limit, err)
-	}
-}
-
 var saidWait = regexp.MustCompile(`^the CA bundle was written just now: ready in (\d+s), `)
 
-// longestWait is the longest time for which the replica says it will not be ready yet, until it is: of the clock alone
-// it could not be told whether it waits too long or the machine is slow.
-func (r *replica) longestWait(t *testing.T, limit time.Duration) (longest time.Duration) {
+// awaitReady returns the longest time that the replica said it waits for API servers.
+func (r *replica) awaitReady(t *testing.T, limit time.Duration) (longest time.Duration) {
 	t.Helper()
+	var err error
 	if !podvet.Await(t.Context(), limit, func() bool {
-		err := r.source.Ready()
-		if err == nil {
+		if err = r.source.Ready(); err == nil {
 			return true
 		}
 		if said := saidWait.FindStringSubmatch(err.Error()); said != nil {
@@ -131,7 +122,7 @@ func (r *replica) longestWait(t *testing.T, limit time.Duration) (longest time.D
 		}
 		return false
 	}) {
-		t.Fatalf("not ready after %v: %v", limit, r.source.Ready())
+		t.Fatalf("not ready after %v: %v", limit, err)
 	}
 	return longest
 }
