@@ -19,7 +19,7 @@ const (
 func paceCollector() {
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		useRoom()
-		paceNext(pace{})
+		paceNext(0)
 	}
 }
 
@@ -35,26 +35,22 @@ func usePercent() {
 	debug.SetMemoryLimit(math.MaxInt64)
 }
 
-// pace is how the collector is set, and what its last run left.
-type pace struct{ byPercent, much bool }
-
-// paceNext has the collector set by what the next run leaves, and so on. What comes while it runs counts as left, so
-// that it was much once may be chance.
-func paceNext(last pace) {
+// paceNext has the collector set by what its next run leaves, and so on; the runs before it that left much in a row are
+// counted. What comes while it runs counts as left, so that it was much once may be chance.
+func paceNext(before int) {
 	type garbage struct{ _ *byte } // with a pointer, so that it shares its place with nothing that lives
-	runtime.AddCleanup(&garbage{}, func(last pace) {
-		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	runtime.AddCleanup(&garbage{}, func(before int) {
+		live, much := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}, 0
 		metrics.Read(live)
-		// With more than a third of the room the percentage needs no less than the room.
-		now := pace{last.byPercent, live[0].Value.Uint64() > heapRoom/3}
-		switch {
-		case now.much && last.much && !last.byPercent:
-			usePercent()
-			now.byPercent = true
-		case !now.much && last.byPercent:
-			useRoom()
-			now.byPercent = false
+		if live[0].Value.Uint64() > heapRoom/3 { // then the percentage needs no less than the room
+			much = before + 1
 		}
-		paceNext(now)
-	}, last)
+		switch {
+		case much == 2:
+			usePercent()
+		case much == 0 && before >= 2:
+			useRoom()
+		}
+		paceNext(much)
+	}, before)
 }
