@@ -12,6 +12,8 @@ export GOFLAGS     := $(filter-out -trimpath,$(shell $(GO) env GOFLAGS)) -trimpa
 TEST     = $(GO) test -vet=off
 # golangci-lint is pinned in a module of its own, so that it is none of the product's dependencies.
 LINT    := $(GO) tool -modfile=test/tools/go.mod golangci-lint
+# What stands under test with a go.mod of its own and is both linted and compiled ahead.
+MODULES := image chart browser soak prometheus
 
 .PHONY: help
 help: ## list the targets
@@ -80,13 +82,16 @@ control-plane: ## build the control plane for tests, once: about 8 minutes on 2 
 SHARED_PARITY := github.com/podvet/podvet/test/parity/kubelet
 
 .PHONY: test
-test: control-plane ## all tests but the chart's and the longest
+test: control-plane certmanager-built ## all tests but the chart's and the longest
 	$(GO) vet ./...
-	@cd test/certmanager && $(GO) build -o /dev/null . # two minutes the first time, which no test has to wait for
 	$(TEST) -parallel 8 -timeout 30m ./...
 	cd test/parity && $(GO) vet ./... $(SHARED_PARITY) && $(TEST) ./...
 	cd test/image && $(GO) vet ./... && $(TEST) -count=1 ./... # go sees no change of what it makes the image from
 	cd test/prometheus && $(GO) vet ./... && $(TEST) -count=1 -timeout 20m ./... # go sees no change of podvet
+
+.PHONY: certmanager-built
+certmanager-built: # two minutes the first time, which no test has to wait for
+	@cd test/certmanager && $(GO) build -o /dev/null .
 
 .PHONY: test-chart
 test-chart: control-plane ## the chart, with Helm 3 and Helm 4 and a real API server: 8 minutes, the first time 5 more
@@ -164,12 +169,7 @@ generate: ## write docs/rules with its pictures, the schemas, the chart's table,
 .PHONY: lint
 lint: ## golangci-lint, with the directions of imports
 	$(LINT) run ./...
-	cd test/image && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
-	cd test/node && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
-	cd test/chart && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
-	cd test/browser && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
-	cd test/soak && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
-	cd test/prometheus && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
+	@for module in node $(MODULES); do (cd test/$$module && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...) || exit 1; done
 
 # Where known vulnerabilities are listed: also file:///DIR.
 VULNDB ?= https://vuln.go.dev
@@ -199,12 +199,9 @@ race: ## the concurrent packages under the race detector, which needs a C compil
 race-built: # what takes race most of its time at first: it compiles the tests and runs none
 	@$(MAKE) --no-print-directory race ONLY='-run ^NONE$$$$'
 
-# The modules of their own under test that hold tests.
-MODULES := test/parity test/image test/prometheus test/chart test/browser test/soak
 .PHONY: tests-built
-tests-built: # what takes most of the time of the other tests at first: it vets and compiles, and runs nothing
-	@for module in . $(MODULES); do (cd $$module && $(GO) vet ./... && $(GO) list -test -export ./... >/dev/null) || exit 1; done
-	@cd test/certmanager && $(GO) build -o /dev/null .
+tests-built: certmanager-built # what takes most of the time of the other tests at first: it vets and compiles, and runs nothing
+	@for module in .. parity $(MODULES); do (cd test/$$module && $(GO) vet ./... && $(GO) list -test -export ./... >/dev/null) || exit 1; done
 
 FUZZTIME ?= 20s
 .PHONY: fuzz
