@@ -209,6 +209,7 @@ fuzz: ## search with each fuzz test; their seeds are part of make test
 	$(GO) test ./rules/policy -run '^$$' -fuzz '^FuzzLoad$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
 	$(GO) test ./webhook -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
 	$(GO) test ./webhook -run '^$$' -fuzz '^FuzzReview$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
+	$(GO) test ./webhook -run '^$$' -fuzz '^FuzzOnePass$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
 	$(GO) test ./webhook/budget -run '^$$' -fuzz '^FuzzWeigh$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
 	$(GO) test ./cmd/podvet/internal/manifest -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
 	$(GO) test ./cmd/podvet/internal/manifest -run '^$$' -fuzz '^FuzzRepair$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x

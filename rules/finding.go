@@ -103,6 +103,9 @@ func (f Finding) Whole() string {
 // OneLine is a text as it may stand in a warning: at most MaxLine characters, no line breaks, and nothing that changes
 // how the rest is shown.
 func OneLine(text string) string {
+	if len(text) <= MaxLine && printable(text) && strings.IndexByte(text, ' ') < 0 {
+		return text // names are
+	}
 	return Legible(strings.Join(strings.Fields(beginning(text, MaxLine)), " "), MaxLine)
 }
 
@@ -120,8 +123,8 @@ func beginning(text string, n int) string {
 
 // visible leaves out control characters, line breaks and those that turn the direction of writing.
 func visible(text string) string {
-	if !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return text // most are: to ask of each what it is takes half of the time of an answer
+	if printable(text) {
+		return text // most are: to ask of each character what it is takes half of the time of an answer
 	}
 	return strings.Map(func(r rune) rune {
 		if unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
@@ -131,8 +134,21 @@ func visible(text string) string {
 	}, text)
 }
 
+// printable tells whether a text is of ASCII alone, and has no control characters.
+func printable(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
 // Truncate cuts a text to at most n characters and marks the cut.
 func Truncate(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
 	count, cut := 0, 0
 	for at := range text {
 		switch count++; count {

@@ -174,12 +174,13 @@ func stages(tb testing.TB) []stage {
 	mutated := verdict{subject: subject, policy: p.Hash, fixed: repair.Fixed, applied: true, patch: patch()}
 	scratch := make([]byte, len(body))
 	return []stage{
+		{"one-pass", 21, func() { budget.ReadPlain(body).Room.Leave() }},
 		{"weigh", 0, func() { copy(scratch, body); _, _, _ = budget.Weigh(scratch) }},
 		{"decode-envelope", 2, func() { _, _ = decodeReview(left, at) }},
 		{"read-pod", 23, func() {
 			again.room = nil // it is the subject's
 			_, _ = readSubject(&again, r.Object, decodeOptions)
-			again.room.leave()
+			again.room.Leave()
 		}},
 		{"plan", 0, func() { _ = p.For(subject, nil) }},
 		{"vet", 34, func() { _ = rules.Vet(subject, plan) }},

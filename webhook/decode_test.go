@@ -227,7 +227,7 @@ func TestNothingReadIsLeftOut(t *testing.T) {
 }
 
 // podFrom is the pod of an object or of its template, nil where it has none.
-func podFrom(t *testing.T, raw []byte) *corev1.Pod {
+func podFrom(t testing.TB, raw []byte) *corev1.Pod {
 	t.Helper()
 	object, _, err := apiDecoder.Decode(raw, nil, nil)
 	if err != nil {

@@ -219,12 +219,7 @@ func (h *Handler) answer(
 	if err := c.hold.place(); err != nil {
 		return nil, err
 	}
-	body, takes, at := budget.Weigh(c.body)
-	c.body = body
-	if err := c.hold.take(takes); err != nil {
-		return nil, err
-	}
-	if c.request, err = decodeReview(c.body, at); err != nil {
+	if err := c.decode(); err != nil {
 		return nil, err
 	}
 	v, err := admit(r.Context(), c)
@@ -239,7 +234,7 @@ func (h *Handler) answer(
 	}
 	h.metrics.observe(c.endpoint, c.request, v)
 	h.logBacklog(c.request, v)
-	c.request.room.leave()
+	c.request.room.Leave()
 	return answer, nil
 }
 

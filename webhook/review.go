@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -29,8 +28,9 @@ type request struct {
 	Object      jsontext.Value          `json:"-"` // a part of the body, as OldObject is
 	OldObject   jsontext.Value          `json:"-"`
 
-	containers, initContainers int // of the object, if it is a pod
-	room                       *room
+	containers, initContainers int          // of the object, if it is a pod
+	room                       *budget.Room // where the pod is decoded
+	decoded                    bool         // it is there
 }
 
 // asked is a review as it is read.
@@ -56,7 +56,10 @@ type status struct {
 	Code    int32
 }
 
-const reviewAPIVersion = "admission.k8s.io/v1"
+const (
+	reviewAPIVersion = "admission.k8s.io/v1"
+	reviewKind       = "AdmissionReview"
+)
 
 // As the API server's own decoder: duplicate names and broken UTF-8 are no reason to refuse a pod.
 var decodeOptions = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true),
@@ -83,10 +86,10 @@ func badRequest(format string, args ...any) *fault {
 // read once, as what they are, or not at all.
 func decodeReview(body []byte, at budget.Parts) (*request, error) {
 	var r asked
-	if err := json.Unmarshal(envelope(body, at), &r, decodeOptions); err != nil {
+	if err := json.Unmarshal(at.Envelope(body), &r, decodeOptions); err != nil {
 		return nil, badRequest("the body is not an AdmissionReview: %s", told(err, len(body)))
 	}
-	if r.Kind != "AdmissionReview" || r.APIVersion != reviewAPIVersion {
+	if r.Kind != reviewKind || r.APIVersion != reviewAPIVersion {
 		return nil, badRequest("the body is a %q of %q, but podvet answers an AdmissionReview of %s: "+
 			"list v1 in the webhook's admissionReviewVersions",
 			legible(r.Kind), legible(r.APIVersion), reviewAPIVersion)
@@ -114,24 +117,6 @@ func told(err error, length int) string {
 
 // maxQuoted is the longest text whose errors are put into words, in bytes.
 const maxQuoted = 64 << 10
-
-// envelope is a body without the objects.
-func envelope(body []byte, at budget.Parts) []byte {
-	first, second := at.Object, at.OldObject
-	if first.Begin > second.Begin {
-		first, second = second, first
-	}
-	// Mostly there is room enough behind the body.
-	rest := slices.Grow(body[len(body):], len(body)-len(first.Of(body))-len(second.Of(body))+2*len("null"))
-	from := 0
-	for _, object := range []budget.Span{first, second} {
-		if object.End > 0 {
-			rest = append(append(rest, body[from:object.Begin]...), "null"...)
-			from = object.End
-		}
-	}
-	return append(rest, body[from:]...)
-}
 
 // refusal is the status of an object that is not admitted.
 func refusal(message string) *status {

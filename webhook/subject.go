@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/podvet/podvet/rules/pod"
+	"github.com/podvet/podvet/webhook/budget"
 )
 
 // templateOptions leave an object's own metadata out, which is the larger part of many: managed fields, annotations.
@@ -25,6 +26,21 @@ var templateOptions = json.JoinOptions(decodeOptions, json.WithUnmarshalers(json
 // does not know, for a workload without a template, and for an object that is being deleted: nobody may stand in its
 // way.
 func readSubject(r *request, raw jsontext.Value, options json.Options) (*pod.Subject, error) {
+	object, err := readObject(r, raw, options)
+	if err != nil || object == nil || object.GetDeletionTimestamp() != nil {
+		return nil, err
+	}
+	subject, _ := pod.Read(object)
+	if subject != nil {
+		subject.Namespace = r.Namespace // whatever the object says
+	}
+	return subject, nil
+}
+
+func readObject(r *request, raw jsontext.Value, options json.Options) (pod.Object, error) {
+	if r.decoded {
+		return &r.room.Pod, nil
+	}
 	object := emptyFor(r)
 	if object == nil {
 		return nil, nil
@@ -35,21 +51,14 @@ func readSubject(r *request, raw jsontext.Value, options json.Options) (*pod.Sub
 	if err := json.Unmarshal(raw, object, options); err != nil {
 		return nil, badRequest("the object cannot be read: %s", told(err, len(raw)))
 	}
-	if object.GetDeletionTimestamp() != nil {
-		return nil, nil
-	}
-	subject, _ := pod.Read(object)
-	if subject != nil {
-		subject.Namespace = r.Namespace // whatever the object says
-	}
-	return subject, nil
+	return object, nil
 }
 
 // emptyFor is an empty object of the request's kind, nil for a kind that podvet does not know.
 func emptyFor(r *request) pod.Object {
 	if r.Kind == (metav1.GroupVersionKind{Version: "v1", Kind: "Pod"}) && r.room == nil {
-		r.room = enter(r.containers, r.initContainers)
-		return &r.room.pod
+		r.room = budget.Enter(r.containers, r.initContainers)
+		return &r.room.Pod
 	}
 	return pod.NewObject(schema.GroupVersion{Group: r.Kind.Group, Version: r.Kind.Version}.String(), r.Kind.Kind)
 }

@@ -61,15 +61,17 @@ func expanding() map[string][]byte {
 	}
 }
 
+// heap is what lives, in bytes.
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
 // TestWeighIsEnough: what reading a review leaves in memory is no more than was estimated. What it takes meanwhile is
 // tested in a cgroup (test/node/hostile).
 func TestWeighIsEnough(t *testing.T) {
-	heap := func() int64 {
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return int64(m.HeapAlloc)
-	}
 	for name, body := range expanding() {
 		body, estimate, at := budget.Weigh(body)
 		before := heap()

@@ -5,7 +5,7 @@ import "strings"
 // Match tells whether a name fits a pattern, in which * stands for any run of characters, / included.
 func Match(pattern, name string) bool {
 	// Most patterns differ from a name in the first letter, and a search for * would take longer than all the rest.
-	if pattern != "" && name != "" && pattern[0] != '*' && pattern[0] != name[0] {
+	if pattern != "" && pattern[0] != '*' && (name == "" || pattern[0] != name[0]) {
 		return false
 	}
 	first, rest, wild := strings.Cut(pattern, "*")

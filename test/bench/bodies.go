@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -161,20 +162,11 @@ func writeReview(file string, pod *corev1.Pod) error {
 	if err != nil {
 		return err
 	}
-	var review map[string]json.RawMessage
+	var review admissionv1.AdmissionReview // in the order in which the API server writes
 	if err := json.Unmarshal(text, &review); err != nil {
 		return err
 	}
-	var request map[string]json.RawMessage
-	if err := json.Unmarshal(review["request"], &request); err != nil {
-		return err
-	}
-	object, err := json.Marshal(pod)
-	if err != nil {
-		return err
-	}
-	request["object"] = object
-	if review["request"], err = json.Marshal(request); err != nil {
+	if review.Request.Object.Raw, err = json.Marshal(pod); err != nil {
 		return err
 	}
 	if text, err = json.Marshal(review); err != nil {

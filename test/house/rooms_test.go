@@ -39,9 +39,10 @@ const (
 	// workloads and namespaces' modes, pod templates in custom resources, what bounds what callers can make podvet say
 	// and ask, the sight of watches that no longer follow, the withdrawal of CAs, who may read the metrics, how what a
 	// review takes is weighed and shared out, what of it is not read and so cut out, what the pods of a custom resource
-	// become, answers that are written without reflection, ports that are read without a decoder for each, and rooms in
-	// which pods are decoded again and again.
-	maxCoreLines = 13_060
+	// become, answers that are written without reflection, ports that are read without a decoder for each, rooms in
+	// which pods are decoded again and again, and the reading of plain reviews in one pass, which took /validate from a
+	// half of the speed of a handler that does nothing to three fifths.
+	maxCoreLines = 13_780
 )
 
 // A room is a package of the product, without its tests.

@@ -1,5 +1,5 @@
-// Package budget divides what podvet has among those who call it: memory, places and connections. It must not know what
-// a review is.
+// Package budget divides what podvet has among those who call it: memory, places and connections. It finds out what a
+// review takes, and on that way reads the ones that are plain. It must not know what is done with them.
 package budget
 
 import "sync"

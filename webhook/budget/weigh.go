@@ -1,6 +1,9 @@
 package budget
 
-import "unicode/utf8"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 // deepest is how deep podvet looks into an object. The API server takes what is nested 10,000 deep, in managed fields;
 // in a review that is deeper still, and over the decoder's own limit.
@@ -10,6 +13,24 @@ const deepest = 200
 type Parts struct {
 	Object, OldObject          Span
 	Containers, InitContainers int
+}
+
+// Envelope is a body without the objects.
+func (p Parts) Envelope(body []byte) []byte {
+	first, second := p.Object, p.OldObject
+	if first.Begin > second.Begin {
+		first, second = second, first
+	}
+	// Mostly there is room enough behind the body.
+	rest := slices.Grow(body[len(body):], len(body)-len(first.Of(body))-len(second.Of(body))+2*len("null"))
+	from := 0
+	for _, object := range []Span{first, second} {
+		if object.End > 0 {
+			rest = append(append(rest, body[from:object.Begin]...), "null"...)
+			from = object.End
+		}
+	}
+	return append(rest, body[from:]...)
 }
 
 // level is an object or a list that is open.
@@ -81,7 +102,7 @@ func Weigh(body []byte) (left []byte, takes int64, at Parts) {
 	left = rest.end()
 	at.Containers, at.InitContainers = elements[inContainers], elements[inInitContainers]
 	envelope := int64(len(left) - len(at.Object.Of(left)) - len(at.OldObject.Of(left))) // is copied to be decoded
-	return left, takes + envelope + timesJudged*min(takes, mostJudged), at
+	return left, judged(takes) + envelope, at
 }
 
 // longText is from which length on, in bytes, a text may pass through more than one decoder on its way to its type.

@@ -30,6 +30,9 @@ const (
 	mostJudged  = 1 << 20
 )
 
+// judged is what an object takes that takes so much to read.
+func judged(takes int64) int64 { return takes + timesJudged*min(takes, mostJudged) }
+
 // weights are those of each key by its name alone, the heaviest where it means several things.
 var weights, heaviest = weigher()
 
