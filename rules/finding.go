@@ -65,6 +65,9 @@ func (f Finding) String() string { return f.Line("") }
 // Line is the finding with some words in front. Where it is too long the container's name is shortened first, in its
 // middle, because the advice stands at the end of the text, and names that differ mostly do so at one of their ends.
 func (f Finding) Line(prefix string) string {
+	if line := f.asItIs(prefix); line != "" {
+		return line
+	}
 	id := " [" + f.Rule.ID + "]"
 	if f.Exempt != nil {
 		id = " (" + f.Exempt.String() + ")" + id
@@ -80,6 +83,17 @@ func (f Finding) Line(prefix string) string {
 		text = "container " + name + ": " + f.Text
 	}
 	return prefix + Truncate(visible(text), room) + visible(id)
+}
+
+// asItIs is the line of a container's finding in which nothing has to be cut, quoted or left out, as most are; else "".
+func (f Finding) asItIs(prefix string) string {
+	const around = len(`container "": `) + len(" []")
+	all := len(prefix) + len(f.Container) + len(f.Text) + len(f.Rule.ID) + around
+	if all > MaxLine || f.Container == "" || f.Exempt != nil || strings.ContainsAny(f.Container, "\"\\") ||
+		!printable(f.Container) || !printable(f.Text) {
+		return ""
+	}
+	return prefix + `container "` + f.Container + `": ` + f.Text + " [" + f.Rule.ID + "]"
 }
 
 // WillRefuse stands in front of a finding about a workload that is let in while its pods are not.

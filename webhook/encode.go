@@ -50,8 +50,15 @@ func encode(r *response) []byte {
 		b = base64.StdEncoding.AppendEncode(b, r.Patch)
 		b = append(b, `","patchType":"JSONPatch"`...)
 	}
-	if len(r.AuditAnnotations) > 0 {
-		b = texts(append(b, `,"auditAnnotations":`...), r.AuditAnnotations)
+	if notes := r.AuditAnnotations; notes != nil {
+		b = append(b, `,"auditAnnotations":{`...)
+		if notes.findings != "" {
+			b = append(quote(append(b, `"findings":`...), notes.findings), ',')
+		}
+		if notes.fixed != "" {
+			b = append(quote(append(b, `"fixed":`...), notes.fixed), ',')
+		}
+		b = append(quote(append(b, `"policy":`...), notes.policy), '}')
 	}
 	if len(r.Warnings) > 0 {
 		b = append(b, `,"warnings":[`...)

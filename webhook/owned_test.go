@@ -64,7 +64,7 @@ func TestOwnedPods(t *testing.T) {
 		if answer.Allowed != c.created || warned != c.created {
 			t.Errorf("%s %s: %+v", c.apiVersion, c.kind, answer)
 		}
-		found := answer.AuditAnnotations[auditFindings]
+		found := answer.AuditAnnotations["findings"]
 		if c.created && (strings.Contains(found, "deny ") || !strings.Contains(found, "warn "+rule+"/app")) {
 			t.Errorf("%s %s: the audit log says %q", c.apiVersion, c.kind, found)
 		}

@@ -150,6 +150,7 @@ func TestOthersAreNotRead(t *testing.T) {
 		`"kind":"Pod","meta`:    `"kind":"Pod","later":1,"meta`,
 		`"priority":1,`:         `"priority":01,`,
 		`"priority":`:           `"priority":1e`,
+		`"priority":1,"con`:     `"priority":` + strings.Repeat("1", 1000) + `,"con`,
 		`"priority":1`:          `"priority":2147483648`,
 		`"priority":1,"c`:       `"priority":-,"c`,
 		`"resources":{}`:        `"resources":{"limits":{"vendor/gpu":1}}`,
@@ -214,6 +215,7 @@ func TestPlainTakes(t *testing.T) {
 		"one label":   `"metadata":{"labels":{"a":"b"},"annotations":{"a":"b"}}`,
 		"escapes":     `"metadata":{"annotations":{"a":"` + strings.Repeat(`\n`, 20_000) + `"}}`,
 		"said twice":  `"spec":{"priority":1` + strings.Repeat(`,"priority":1`, 1000) + `}`,
+		"long texts":  `"metadata":{"finalizers":["a"` + strings.Repeat(`,"`+strings.Repeat("a", 513)+`"`, 50) + `]}`,
 		"short texts": `"metadata":{"finalizers":["a"` + strings.Repeat(`,"a"`, 200) + `]}`,
 	}
 	for _, name := range slices.Sorted(maps.Keys(dense)) {

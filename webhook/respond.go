@@ -8,13 +8,6 @@ import (
 	"github.com/podvet/podvet/rules"
 )
 
-// Audit annotation keys. The API server puts the webhook's name and a slash before them.
-const (
-	auditFindings = "findings"
-	auditFixed    = "fixed"
-	auditPolicy   = "policy"
-)
-
 // maxWarnings of at most rules.MaxLine characters stay below the 4,096 at which the API server begins to
 // cut them (AS pkg/endpoints/filters/warning.go).
 const maxWarnings = 10
@@ -106,22 +99,22 @@ func gravity(f rules.Finding) int {
 }
 
 // audit says in the API server's audit log what was found and fixed, and by which policy.
-func audit(v verdict) map[string]string {
-	notes := map[string]string{auditPolicy: v.policy}
+func audit(v verdict) *annotations {
+	notes := &annotations{policy: v.policy}
 	if len(v.findings) > 0 {
 		findings, byLevel := v.findings, func(a, b rules.Finding) int { return int(b.Level) - int(a.Level) }
 		if !slices.IsSortedFunc(findings, byLevel) {
 			findings = slices.Clone(findings)
 			slices.SortStableFunc(findings, byLevel)
 		}
-		notes[auditFindings] = strings.Join(listed(findings, func(f rules.Finding) string {
+		notes.findings = strings.Join(listed(findings, func(f rules.Finding) string {
 			return f.Level.String() + " " + placeOf(f)
 		}, "%d more"), ",")
 	}
 	if len(v.fixed) > 0 {
-		notes[auditFixed] = strings.Join(listed(v.fixed, rules.Fixed.String, "%d more"), ",")
+		notes.fixed = strings.Join(listed(v.fixed, rules.Fixed.String, "%d more"), ",")
 		if !v.applied {
-			notes[auditFixed] = "would fix " + notes[auditFixed]
+			notes.fixed = "would fix " + notes.fixed
 		}
 	}
 	return notes

@@ -123,10 +123,10 @@ func TestAnswersAreJSON(t *testing.T) {
 	for name, want := range map[string]*response{
 		"allowed": {UID: "u", Allowed: true},
 		"patched": {UID: "u", Allowed: true, Patch: []byte(`[{"op":"add","path":"/a","value":"<>"}]`)},
-		"refused": {UID: "u", Status: refusal(odd), AuditAnnotations: map[string]string{"findings": odd}},
+		"refused": {UID: "u", Status: refusal(odd), AuditAnnotations: &annotations{findings: odd}},
 		"all": {UID: types.UID(odd), Allowed: true, Status: refusal(""), Patch: []byte{0, 255},
-			Warnings: []string{odd, "", "b"}, AuditAnnotations: map[string]string{"policy": "p", "findings": "f",
-				"fixed": odd}},
+			Warnings: []string{odd, "", "b"}, AuditAnnotations: &annotations{policy: "p", findings: "f",
+				fixed: odd}},
 	} {
 		var review admissionv1.AdmissionReview
 		if err := json.Unmarshal(encode(want), &review); err != nil {
@@ -139,11 +139,14 @@ func TestAnswersAreJSON(t *testing.T) {
 		if (got.PatchType != nil) != (len(want.Patch) > 0) {
 			t.Errorf("%s: patchType %v", name, got.PatchType)
 		}
-		is := &response{got.UID, got.Allowed, nil, got.Patch, got.AuditAnnotations, got.Warnings}
+		is := &response{got.UID, got.Allowed, nil, got.Patch, nil, got.Warnings}
+		if notes := got.AuditAnnotations; notes != nil {
+			is.AuditAnnotations = &annotations{notes["findings"], notes["fixed"], notes["policy"]}
+		}
 		if got.Result != nil {
 			is.Status = &status{got.Result.Message, got.Result.Reason, got.Result.Code}
 		}
-		if diff := cmp.Diff(want, is); diff != "" {
+		if diff := cmp.Diff(want, is, cmp.AllowUnexported(annotations{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}

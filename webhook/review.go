@@ -45,9 +45,15 @@ type response struct {
 	UID              types.UID
 	Allowed          bool
 	Status           *status
-	Patch            []byte // a JSON Patch, nil for none
-	AuditAnnotations map[string]string
+	Patch            []byte       // a JSON Patch, nil for none
+	AuditAnnotations *annotations // nil for none
 	Warnings         []string
+}
+
+// annotations are those that the API server puts into its audit log, the webhook's name and a slash before each key.
+type annotations struct {
+	findings, fixed string // "" for none
+	policy          string
 }
 
 type status struct {

@@ -134,7 +134,7 @@ func TestJudgedAllTheSame(t *testing.T) {
 		h := newTestHandler(t, "")
 		h.Within(256 << 20)
 		answer := ask(t, h, "/validate", body)
-		if found := answer.AuditAnnotations[auditFindings]; !strings.Contains(found, "probe-port-unresolved/a") {
+		if found := answer.AuditAnnotations["findings"]; !strings.Contains(found, "probe-port-unresolved/a") {
 			t.Errorf("%s: found %s", name, found)
 		}
 	}

@@ -20,7 +20,7 @@ type cursor struct {
 }
 
 // keptAtOnce is what the strings of most pods take, in bytes.
-const keptAtOnce = 1 << 10
+const keptAtOnce = 512
 
 // What the types of a pod take at most, in bytes: a member, an object or a list, an element or an entry beside what is
 // in it. TestPlainTakes compares.
@@ -82,12 +82,15 @@ func (c *cursor) bool() bool {
 	return false
 }
 
+// mostDigits is how long the longest number of 64 bits is, with its sign. An error would quote a longer one.
+const mostDigits = 20
+
 // int reads a whole number of so many bits.
 func (c *cursor) int(bits int) int64 {
 	begin := c.at
 	c.eat('-')
 	first := c.at
-	for c.at < len(c.body) && '0' <= c.body[c.at] && c.body[c.at] <= '9' {
+	for c.at < min(len(c.body), begin+mostDigits) && '0' <= c.body[c.at] && c.body[c.at] <= '9' {
 		c.at++
 	}
 	n, err := strconv.ParseInt(string(c.body[begin:c.at]), 10, bits)
@@ -103,12 +106,13 @@ func (c *cursor) string() string { return c.keep(c.quoted()) }
 
 // keep makes a string of a text.
 func (c *cursor) keep(text []byte) string {
-	if c.take(len(text)); c.failed {
-		return ""
-	}
 	if c.kept.Cap()-c.kept.Len() < len(text) {
+		room := max(len(text), keptAtOnce)
+		if c.take(room); c.failed {
+			return ""
+		}
 		c.kept.Reset()
-		c.kept.Grow(max(len(text), keptAtOnce))
+		c.kept.Grow(room)
 	}
 	c.kept.Write(text)
 	all := c.kept.String()
