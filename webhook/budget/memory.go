@@ -13,7 +13,7 @@ const Unlimited = 512 << 20
 
 // collectAt is by how much more than what lives the heap grows until the collector runs, in percent. Of podvet without
 // reviews 3 MB live: it is worth some more not to collect at every hundredth review.
-const collectAt = 250
+const collectAt = 200
 
 // Memory is how many bytes the process may take: the lower one of its cgroup's limit and GOMEMLIMIT, Unlimited where
 // there is neither. It has the collector keep to four fifths of them: the kernel kills at once what the collector is
