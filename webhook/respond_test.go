@@ -48,6 +48,7 @@ func TestRecordedReviews(t *testing.T) {
 			`"timeoutSeconds":1,"periodSeconds":3,"successThreshold":1,"failureThreshold":101}},` +
 			`{"op":"add","path":"/metadata/annotations","value":{"podvet.dev/fixed":"no-startup-probe/app"}}]`,
 			[]string{"no-readiness-probe", "no-startup-probe"}},
+		{"010-Pod-CREATE", "", []string{"no-readiness-probe"}}, // 009's pod with its patch, as /validate gets it
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			review, err := os.ReadFile("testdata/reviews/" + c.file + ".json")

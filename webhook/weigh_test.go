@@ -147,12 +147,12 @@ func TestErrorsOfLongTexts(t *testing.T) {
 	for name, text := range map[string]string{
 		"not UTF-8": strings.Repeat("\xff", length), "UTF-8": strings.Repeat("é", length/2),
 	} {
-		body := podWith(`"metadata":{"creationTimestamp":"` + text + `"}`)
+		body := podWith(`"metadata":{"deletionTimestamp":"` + text + `"}`)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		w := post(h, "/validate", body)
 		runtime.ReadMemStats(&after)
-		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "/metadata/creationTimestamp") {
+		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "/metadata/deletionTimestamp") {
 			t.Errorf("%s: HTTP %d: %.300s", name, w.Code, w.Body)
 		}
 		if took := after.TotalAlloc - before.TotalAlloc; took > 8*length {

@@ -50,6 +50,7 @@ func (c benchCase) found() string {
 		usualTitle:         "warn no-readiness-probe/metrics,warn no-startup-probe/app",
 		"review 003-Pod":   "warn no-readiness-probe/redis,audit bare-pod/",
 		"review 007-Pod":   "warn liveness-without-readiness/app,",
+		"review 010-Pod":   "warn no-readiness-probe/metrics",
 		"nginx":            "warn no-readiness-probe/nginx,audit bare-pod/",
 		"of a Deployment":  "warn no-startup-probe/web,warn no-startup-probe/proxy,warn liveness-equals-readiness/web,",
 		"init and sidecar": "warn no-startup-probe/mesh,warn no-startup-probe/web,",

@@ -1,38 +1,18 @@
 package e2e
 
 import (
-	"crypto/tls"
-	"encoding/base64"
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/podvet/podvet/certs"
 	"github.com/podvet/podvet/test/e2e/env"
 	"github.com/podvet/podvet/test/podvet"
 )
-
-func localCertificate(t *testing.T, dir string) (bundle string, certificate tls.Certificate) {
-	t.Helper()
-	if err := certs.Local(dir, time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	ca, err := os.ReadFile(filepath.Join(dir, certs.CAFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate, err = tls.LoadX509KeyPair(filepath.Join(dir, certs.CertFile), filepath.Join(dir, certs.KeyFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return base64.StdEncoding.EncodeToString(ca), certificate
-}
 
 // TestFailurePolicyIsTheOneSwitch: whatever keeps podvet from judging, the pod is admitted with Ignore and
 // refused with Fail, and never the other way round.

@@ -1,11 +1,8 @@
 package e2e
 
 import (
-	"crypto/tls"
-	"encoding/json"
+	"encoding/base64"
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +33,7 @@ webhooks:
   sideEffects: None
   failurePolicy: Fail
   clientConfig: {url: %[2]q, caBundle: %[3]s}
-`, ns, injected.url, injected.bundle)
+`, ns, injected.url, base64.StdEncoding.EncodeToString(injected.ca))
 	if err := podvet.Apply(t.Context(), env.API, strings.NewReader(configuration)); err != nil {
 		t.Fatal(err)
 	}
@@ -71,33 +68,13 @@ spec:
 	secondPassChangesNothing(t, builtIn, stored)
 }
 
-type injectorServer struct{ url, bundle string }
-
 // injector is a mutating webhook that adds a container with an exec probe.
-func injector(t *testing.T) injectorServer {
+func injector(t *testing.T) webhook {
 	t.Helper()
-	dir := t.TempDir()
-	bundle, certificate := localCertificate(t, dir)
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		var review admissionv1.AdmissionReview
-		if json.Unmarshal(body, &review) != nil || review.Request == nil {
-			http.Error(w, "no review", http.StatusBadRequest)
-			return
-		}
-		patchType := admissionv1.PatchTypeJSONPatch
-		review.Response = &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true, PatchType: &patchType,
+	patchType := admissionv1.PatchTypeJSONPatch
+	return serveWebhook(t, func(string, []byte) *admissionv1.AdmissionResponse {
+		return &admissionv1.AdmissionResponse{Allowed: true, PatchType: &patchType,
 			Patch: []byte(`[{"op": "add", "path": "/spec/containers/-",
 				"value": {"name": "late", "image": "i", "readinessProbe": {"exec": {"command": ["x"]}}}}]`)}
-		review.Request = nil
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(review)
-	})}
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(func() { _ = server.Close() })
-	return injectorServer{url: "https://" + listener.Addr().String(), bundle: bundle}
+	})
 }

@@ -235,6 +235,6 @@ func (c *cursor) pass(p place) {
 	case c.next('{') || c.next('['):
 		c.at = valueEnd(c.body, c.at)
 	default:
-		c.fail()
+		c.null()
 	}
 }

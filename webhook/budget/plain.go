@@ -142,8 +142,8 @@ func (c *cursor) meta(m *metav1.ObjectMeta) {
 		case "ownerReferences":
 			m.OwnerReferences = []metav1.OwnerReference{}
 			c.list(func() { m.OwnerReferences = append(m.OwnerReferences, c.owner()) })
-		case "creationTimestamp":
-			c.null()
+		case "generation":
+			m.Generation = c.int(64)
 		default:
 			c.pass(inMetadata)
 		}

@@ -79,7 +79,10 @@ func (p place) unread(key []byte) bool {
 			return true
 		}
 	case inMetadata:
-		return string(key) == "managedFields"
+		switch string(key) {
+		case "creationTimestamp", "managedFields", "uid":
+			return true
+		}
 	case inPod:
 		return string(key) == "status"
 	case inPodSpec:
