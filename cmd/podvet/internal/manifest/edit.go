@@ -24,12 +24,20 @@ func (d *Document) edit(op rules.Operation) (Edit, *obstacle) {
 // unescaped reads a step of a JSON Pointer (RFC 6901).
 var unescaped = strings.NewReplacer("~1", "/", "~0", "~")
 
+// stepsOf are those of an operation's path.
+func stepsOf(op rules.Operation) []string {
+	steps := strings.Split(strings.TrimPrefix(op.Path, "/"), "/")
+	for i, step := range steps {
+		steps[i] = unescaped.Replace(step)
+	}
+	return steps
+}
+
 // parentOf is the mapping that an operation changes a key of.
 func (d *Document) parentOf(op rules.Operation) (parent *yaml.Node, key string, why *obstacle) {
-	steps := strings.Split(strings.TrimPrefix(op.Path, "/"), "/")
+	steps := stepsOf(op)
 	parent = d.root
 	for _, step := range steps[:len(steps)-1] {
-		step = unescaped.Replace(step)
 		next := own(parent, step)
 		switch {
 		case next == nil && parent.Kind == yaml.SequenceNode:

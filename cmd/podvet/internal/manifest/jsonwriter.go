@@ -17,10 +17,26 @@ import (
 // maxNodes bounds what the aliases of an object can expand to.
 const maxNodes = 1 << 20
 
+// fields are those of an object by the steps to them: those under a step, nil for all that is there.
+type fields map[string]fields
+
+// with adds one.
+func (f fields) with(steps []string) fields {
+	if len(steps) == 0 {
+		return nil
+	}
+	if f == nil {
+		f = fields{}
+	}
+	f[steps[0]] = f[steps[0]].with(steps[1:])
+	return f
+}
+
 // jsonWriter writes a tree as JSON with aliases and merge keys resolved, reading scalars as kubectl does.
 type jsonWriter struct {
 	walker  *walker
 	without map[*yaml.Node]bool // written as null
+	leftOut fields              // of what is written next
 	out     []byte
 	nodes   int
 	depth   int
@@ -50,7 +66,11 @@ func (j *jsonWriter) append(n *yaml.Node) error {
 	switch n.Kind {
 	case yaml.MappingNode:
 		j.out = append(j.out, '{')
-		if err := j.fields(n, map[string]bool{}); err != nil {
+		var written map[string]bool
+		if len(n.Content) > 2*fewKeys || len(merged(n)) > 0 {
+			written = map[string]bool{}
+		}
+		if err := j.fields(n, written); err != nil {
 			return err
 		}
 		if j.out[len(j.out)-1] == ',' {
@@ -69,9 +89,13 @@ func (j *jsonWriter) append(n *yaml.Node) error {
 
 func (j *jsonWriter) items(list []*yaml.Node) error {
 	j.out = append(j.out, '[')
+	leftOut := j.leftOut
 	for i, item := range list {
 		if i > 0 {
 			j.out = append(j.out, ',')
+		}
+		if j.leftOut = nil; leftOut != nil {
+			j.leftOut = leftOut[strconv.Itoa(i)]
 		}
 		if err := j.append(item); err != nil {
 			return err
@@ -81,25 +105,34 @@ func (j *jsonWriter) items(list []*yaml.Node) error {
 	return nil
 }
 
-// fields writes a mapping's own fields, then those that its merge keys bring and it has not. Each field ends
-// with a comma.
+// fields writes a mapping's own fields, then those that its merge keys bring and it has not. Each field ends with a
+// comma. What is written is remembered unless that is nil, which is for few keys and none of another mapping.
 func (j *jsonWriter) fields(n *yaml.Node, written map[string]bool) error {
 	if err := j.visit(len(n.Content)); err != nil {
 		return err
 	}
+	leftOut := j.leftOut
 	for i := len(n.Content) - 2; i >= 0; i -= 2 {
 		key := n.Content[i]
-		if key.Tag == "!!merge" || written[key.Value] {
+		if key.Tag == "!!merge" || written[key.Value] || written == nil && isKey(key.Value, n.Content[i+2:]) {
 			continue
 		}
-		written[key.Value] = true
+		if written != nil {
+			written[key.Value] = true
+		}
+		below, is := leftOut[key.Value]
+		if is && below == nil {
+			continue
+		}
 		j.quote(key.Value)
 		j.out = append(j.out, ':')
+		j.leftOut = below
 		if err := j.append(n.Content[i+1]); err != nil {
 			return err
 		}
 		j.out = append(j.out, ',')
 	}
+	j.leftOut = leftOut
 	for _, one := range merged(n) {
 		if one = strict.Resolve(one); one.Kind == yaml.MappingNode {
 			if err := j.fields(one, written); err != nil {
@@ -108,6 +141,18 @@ func (j *jsonWriter) fields(n *yaml.Node, written map[string]bool) error {
 		}
 	}
 	return nil
+}
+
+// fewKeys are so few that to look at all takes less than to remember those that were written.
+const fewKeys = 32
+
+func isKey(name string, content []*yaml.Node) bool {
+	for i := 0; i < len(content); i += 2 {
+		if content[i].Value == name {
+			return true
+		}
+	}
+	return false
 }
 
 func (j *jsonWriter) scalar(n *yaml.Node) {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 	"go.yaml.in/yaml/v3"
-	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 
 	"github.com/podvet/podvet/cmd/podvet/internal/stream"
 	"github.com/podvet/podvet/rules"
@@ -95,7 +94,7 @@ func repairChunk(chunk stream.Chunk, changeOf func(*Document) (Change, *Problem)
 	}
 	if len(all) > 0 {
 		var unsafe []Problem
-		all, unsafe = verified(chunk, asJSON(objects), all)
+		all, unsafe = verified(chunk, mappings(objects), all)
 		problems = append(problems, unsafe...)
 	}
 	slices.SortStableFunc(problems, func(a, b Problem) int { return a.Line - b.Line })
@@ -108,7 +107,7 @@ func repairChunk(chunk stream.Chunk, changeOf func(*Document) (Change, *Problem)
 }
 
 // verified are the repairs that may be made, and what is to be said of the others.
-func verified(chunk stream.Chunk, was [][]byte, all []repair) (safe []repair, problems []Problem) {
+func verified(chunk stream.Chunk, was []*yaml.Node, all []repair) (safe []repair, problems []Problem) {
 	// All at once, and only where that goes wrong one by one: each look reads the whole chunk.
 	if verify(chunk, was, all) {
 		return all, nil
@@ -224,49 +223,53 @@ func editsOf(repairs []repair) []Edit {
 	return edits
 }
 
-// verify reads the spliced chunk again: each repaired object must be what its operations make of it, and every
-// other object what it was.
-func verify(c stream.Chunk, was [][]byte, repairs []repair) bool {
+// verify reads the spliced chunk again: each operation must have set its value, and all else must be what it was.
+func verify(c stream.Chunk, was []*yaml.Node, repairs []repair) bool {
 	fixed := c
 	if fixed.Text = Splice(c.Text, editsOf(repairs)); len(fixed.Text) > stream.MaxDocument {
 		return false
 	}
-	want, got := slices.Clone(was), asJSON(objectsOf(fixed))
-	if len(want) != len(got) {
+	now, w := mappings(objectsOf(fixed)), newWalker()
+	if len(now) != len(was) {
 		return false
 	}
+	set := make([]fields, len(now)) // by the operations, in each object
 	for _, r := range repairs {
-		if r.doc.index >= len(want) {
+		i := r.doc.index
+		if i >= len(now) {
 			return false
 		}
-		var err error
-		if want[r.doc.index], err = patched(want[r.doc.index], r.Operations); err != nil {
+		for _, op := range r.Operations {
+			steps := stepsOf(op)
+			if _, value := w.find(now[i], steps); value == nil || !is(w, value, op.Value) {
+				return false
+			}
+			set[i] = set[i].with(steps)
+		}
+	}
+	for i := range now {
+		before, after := jsonWriter{walker: w, leftOut: set[i]}, jsonWriter{walker: w, leftOut: set[i]}
+		if before.append(was[i]) != nil || after.append(now[i]) != nil || !same(before.out, after.out) {
 			return false
 		}
 	}
-	return slices.EqualFunc(want, got, same)
+	return true
+}
+
+// is tells whether a node says a value.
+func is(w *walker, n *yaml.Node, value any) bool {
+	want, err := json.Marshal(value)
+	got := jsonWriter{walker: w}
+	return err == nil && got.append(n) == nil && same(want, got.out)
 }
 
 // same tells whether two texts are the same JSON value, in whatever order its keys stand.
 func same(a, b []byte) bool {
-	if bytes.Equal(a, b) { // mostly: what no repair touches
+	if bytes.Equal(a, b) {
 		return true
 	}
 	one, other := jsontext.Value(bytes.Clone(a)), jsontext.Value(bytes.Clone(b))
 	return one.Canonicalize() == nil && other.Canonicalize() == nil && bytes.Equal(one, other)
-}
-
-// patched is what operations make of an object.
-func patched(object []byte, ops []rules.Operation) ([]byte, error) {
-	text, err := json.Marshal(ops)
-	if err != nil {
-		return nil, err
-	}
-	patch, err := jsonpatch.DecodePatch(text)
-	if err != nil {
-		return nil, err
-	}
-	return patch.Apply(object)
 }
 
 // objectsOf are the objects of a chunk, those of a List one by one; none when it cannot be read.
@@ -282,14 +285,7 @@ func objectsOf(c stream.Chunk) (list []*yaml.Node) {
 	return list
 }
 
-// asJSON are those of them that are mappings.
-func asJSON(objects []*yaml.Node) (texts [][]byte) {
-	w := newWalker()
-	for _, n := range objects {
-		text := jsonWriter{walker: w}
-		if n.Kind == yaml.MappingNode && text.append(n) == nil {
-			texts = append(texts, text.out)
-		}
-	}
-	return texts
+// mappings are those of the objects that are mappings.
+func mappings(objects []*yaml.Node) []*yaml.Node {
+	return slices.DeleteFunc(objects, func(n *yaml.Node) bool { return n.Kind != yaml.MappingNode })
 }
