@@ -40,8 +40,8 @@ func TestBench(t *testing.T) {
 		t.Fatalf("%v: %s", err, exit.Stderr)
 	}
 	rows := strings.Count(string(out), " clients, HTTP/1.1 | ") + strings.Count(string(out), " clients, HTTP/2 | ")
-	if rows != 21 {
-		t.Errorf("%d cases, want 21:\n%s", rows, out)
+	if rows != 22 {
+		t.Errorf("%d cases, want 22:\n%s", rows, out)
 	}
 	for _, words := range []string{"/mutate: ", " of controller-runtime", "resident at most", "podvet served ",
 		"a pod of 1 MB, 1 clients, HTTP/1.1, /validate: half",
