@@ -150,8 +150,10 @@ func TestWatchesOfStoppedAPIServer(t *testing.T) {
 		if err := fault.cause(); err != nil {
 			t.Fatal(err)
 		}
-		r.follows(t, "namespaces", "0", seenWithin)
-		r.follows(t, "configmaps/policy", "0", 5*time.Second)
+		missed := time.Now().Add(seenWithin) // each, whenever it was followed again
+		for _, watched := range []string{"namespaces", "configmaps/policy"} {
+			r.follows(t, watched, "0", time.Until(missed))
+		}
 		if _, err := podvet.Fetch(r.Ready); err != nil {
 			t.Errorf("%s: it is not ready, although it has a policy: %v", what, err)
 		}
