@@ -113,6 +113,7 @@ func (c *cursor) keep(text []byte) string {
 		}
 		c.kept.Reset()
 		c.kept.Grow(room)
+		c.take(c.kept.Cap() - room)
 	}
 	c.kept.Write(text)
 	all := c.kept.String()
@@ -168,7 +169,7 @@ func (c *cursor) unquoted(begin int) []byte {
 	return text
 }
 
-// object reads an object, and with member the value under each key.
+// object reads an object, and with member the value under each key. No key has escapes.
 func (c *cursor) object(member func(key []byte)) {
 	c.take(perValue)
 	c.expect('{')
@@ -177,7 +178,11 @@ func (c *cursor) object(member func(key []byte)) {
 	}
 	for more := true; more; more = c.eat(',') {
 		c.take(perMember)
+		begin := c.at
 		key := c.quoted()
+		if c.at-begin > len(key)+len(`""`) { // then what is not read would be told by another name
+			c.fail()
+		}
 		c.key = key
 		c.expect(':')
 		member(key)
