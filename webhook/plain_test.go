@@ -211,13 +211,13 @@ func TestPlainTakes(t *testing.T) {
 		"ports":      `"spec":{"containers":[{"ports":[{}` + strings.Repeat(`,{}`, 150) + `]}]}`,
 		"probes": `"spec":{"containers":[{}` + strings.Repeat(`,{"livenessProbe":{"httpGet":{}},`+
 			`"startupProbe":{"grpc":{}},"lifecycle":{"preStop":{"exec":{}}}}`, 20) + `]}`,
-		"owners":       `"metadata":{"ownerReferences":[{}` + strings.Repeat(`,{"controller":true}`, 200) + `]}`,
-		"one label":    `"metadata":{"labels":{"a":"b"},"annotations":{"a":"b"}}`,
-		"escapes":      `"metadata":{"annotations":{"a":"` + strings.Repeat(`\n`, 20_000) + `"}}`,
-		"said twice":   `"spec":{"priority":1` + strings.Repeat(`,"priority":1`, 1000) + `}`,
-		"long texts":   `"metadata":{"finalizers":["a"` + strings.Repeat(`,"`+strings.Repeat("a", 513)+`"`, 50) + `]}`,
-		"longer texts": `"metadata":{"finalizers":["a"` + strings.Repeat(`,"`+strings.Repeat("a", 32769)+`"`, 20) + `]}`,
-		"short texts":  `"metadata":{"finalizers":["a"` + strings.Repeat(`,"a"`, 200) + `]}`,
+		"owners":      `"metadata":{"ownerReferences":[{}` + strings.Repeat(`,{"controller":true}`, 200) + `]}`,
+		"one label":   `"metadata":{"labels":{"a":"b"},"annotations":{"a":"b"}}`,
+		"escapes":     `"metadata":{"annotations":{"a":"` + strings.Repeat(`\n`, 20_000) + `"}}`,
+		"said twice":  `"spec":{"priority":1` + strings.Repeat(`,"priority":1`, 1000) + `}`,
+		"long texts":  `"metadata":{"finalizers":["a"` + strings.Repeat(`,"`+strings.Repeat("a", 513)+`"`, 50) + `]}`,
+		"too long":    `"metadata":{"finalizers":["a"` + strings.Repeat(`,"`+strings.Repeat("a", 32769)+`"`, 20) + `]}`,
+		"short texts": `"metadata":{"finalizers":["a"` + strings.Repeat(`,"a"`, 200) + `]}`,
 	}
 	for _, name := range slices.Sorted(maps.Keys(dense)) {
 		body := podWith(dense[name])

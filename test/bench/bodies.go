@@ -38,26 +38,9 @@ func (c benchCase) name() string {
 	return fmt.Sprintf("%s, %d clients, %s", c.title, c.clients, protocol)
 }
 
-// patched tells whether podvet's /mutate has something to fix in the body. Of so many containers as the largest has it
-// leaves all as they are.
-func (c benchCase) patched() bool {
-	return c.title == usualTitle || !strings.HasPrefix(c.title, "review ") && c.title != "nginx" && c.title != largest
-}
-
-// found is how the audit annotation begins that says what podvet's /validate finds in the body.
-func (c benchCase) found() string {
-	return map[string]string{
-		usualTitle:         "warn no-readiness-probe/metrics,warn no-startup-probe/app",
-		"review 003-Pod":   "warn no-readiness-probe/redis,audit bare-pod/",
-		"review 007-Pod":   "warn liveness-without-readiness/app,",
-		"review 010-Pod":   "warn no-readiness-probe/metrics",
-		"nginx":            "warn no-readiness-probe/nginx,audit bare-pod/",
-		"of a Deployment":  "warn no-startup-probe/web,warn no-startup-probe/proxy,warn liveness-equals-readiness/web,",
-		"init and sidecar": "warn no-startup-probe/mesh,warn no-startup-probe/web,",
-		"20 x 100 env":     "warn no-startup-probe/app-0,warn no-startup-probe/app-1,",
-		large:              "warn no-startup-probe/app,",
-		largest:            "warn no-startup-probe/app-0,",
-	}[c.title]
+// ofPod tells whether the review is about a pod.
+func (c benchCase) ofPod() bool {
+	return c.title == usualTitle || !strings.HasPrefix(c.title, "review ") || strings.HasSuffix(c.title, "-Pod")
 }
 
 // makeCases writes the bodies that are not recorded into the folder.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -42,15 +43,17 @@ func benchFiles(ctx context.Context, args []string) error {
 		return err
 	}
 	all, one := filepath.Join(folder, "all"), filepath.Join(folder, "one.yaml")
-	judged := fmt.Sprintf("\nskipped: ConfigMap %d\n", *number/2)
+	fixable := (*number + 5) / 6 // every third Deployment
+	judged := fmt.Sprintf("\n%d objects: 0 deny, 0 warn, 0 audit, %d fixable\nskipped: ConfigMap %d\n",
+		*number/2, fixable, *number/2)
 	const fixed = "+        startupProbe:\n"
 	runs := []*fileRun{
 		{name: "check, a folder", args: []string{"check", all}, says: judged},
 		{name: "check, one file", args: []string{"check", one}, says: judged},
 		{name: "check, a pipe", args: []string{"check", "-"}, input: one, says: judged},
-		{name: "fix --diff, a folder", args: []string{"fix", "--diff", all}, says: fixed},
-		{name: "fix --diff, one file", args: []string{"fix", "--diff", one}, says: fixed},
-		{name: "fix --diff, a pipe", args: []string{"fix", "--diff", "-"}, input: one, says: fixed},
+		{name: "fix --diff, a folder", args: []string{"fix", "--diff", all}, says: fixed, fixes: fixable},
+		{name: "fix --diff, one file", args: []string{"fix", "--diff", one}, says: fixed, fixes: fixable},
+		{name: "fix --diff, a pipe", args: []string{"fix", "--diff", "-"}, input: one, says: fixed, fixes: fixable},
 	}
 	for range *rounds {
 		for _, r := range runs {
@@ -73,6 +76,7 @@ type fileRun struct {
 	args  []string
 	input string // a file that comes through a pipe, "" for none
 	says  string // in the last kilobytes
+	fixes int    // that it tells of
 
 	took, processor []time.Duration
 	peak            int64 // bytes
@@ -110,6 +114,9 @@ func (r *fileRun) once(ctx context.Context, binary string) error {
 	}
 	if !bytes.Contains(out, []byte(r.says)) {
 		return fmt.Errorf("it does not say %q: ...%s", r.says, out)
+	}
+	if fixes := strings.Count(said.String(), ": fixed no-startup-probe/app\n"); fixes != r.fixes {
+		return fmt.Errorf("it says %d fixes, not %d", fixes, r.fixes)
 	}
 	r.processor = append(r.processor, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
 	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {

@@ -25,7 +25,7 @@ func run(args []string) error {
 	defer stop()
 	commands := map[string]func(context.Context, []string) error{
 		"webhook": benchWebhook, "api": benchAPI, "files": benchFiles, "manifests": writeManifests,
-		"serve": serve, "load": load}
+		"answers": writeAnswers, "serve": serve, "load": load}
 	if len(args) > 0 && commands[args[0]] != nil {
 		return commands[args[0]](ctx, args[1:])
 	}

@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// mostToServe is how long after its start podvet serves at most, with a certificate of its own to make.
+const mostToServe = 300 * time.Millisecond
+
 // benchWebhook compares handlers by requests per second. The load comes from a second process, and each answer is
 // checked.
 func benchWebhook(ctx context.Context, args []string) error {
@@ -42,6 +45,10 @@ func benchWebhook(ctx context.Context, args []string) error {
 		return err
 	}
 	defer stop()
+	if took := handlers[len(handlers)-1].ready; took > mostToServe {
+		return fmt.Errorf("podvet served %d ms after its start: %d are the most", took.Milliseconds(),
+			mostToServe.Milliseconds())
+	}
 	var all results
 	for round := range *rounds {
 		for _, c := range cases {

@@ -19,12 +19,10 @@ type cursor struct {
 	failed      bool
 }
 
-// keptAtOnce is what the strings of most pods take, in bytes.
-const keptAtOnce = 512
-
 // What the types of a pod take at most, in bytes: a member, an object or a list, an element or an entry beside what is
 // in it. TestPlainTakes compares.
 const (
+	keptAtOnce = 512 // what the strings of most pods take
 	perMember  = 64
 	perValue   = 128
 	perElement = 256
@@ -179,13 +177,12 @@ func (c *cursor) object(member func(key []byte)) {
 	for more := true; more; more = c.eat(',') {
 		c.take(perMember)
 		begin := c.at
-		key := c.quoted()
-		if c.at-begin > len(key)+len(`""`) { // then what is not read would be told by another name
+		c.key = c.quoted()
+		if c.at-begin > len(c.key)+len(`""`) { // then what is not read would be told by another name
 			c.fail()
 		}
-		c.key = key
 		c.expect(':')
-		member(key)
+		member(c.key)
 	}
 	c.expect('}')
 }

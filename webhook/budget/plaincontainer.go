@@ -55,11 +55,10 @@ func (c *cursor) container(v *corev1.Container) {
 
 // resources goes over those that name no accelerator.
 func (c *cursor) resources(key []byte) {
-	if !c.next('{') {
-		c.fail()
-		return
+	end := 0
+	if c.next('{') {
+		end = inContainer.unreadEnd(c.body, c.at, key)
 	}
-	end := inContainer.unreadEnd(c.body, c.at, key)
 	if c.at = end; end == 0 {
 		c.fail()
 	}
