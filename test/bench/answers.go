@@ -43,7 +43,7 @@ func (a answer) right(c benchCase, handler string) error {
 		if err := json.Unmarshal(text, &all); err != nil {
 			return fmt.Errorf("%s: %w", answersFile, err)
 		}
-		known := false
+		var known bool
 		if want, known = all[c.title][handler]; !known {
 			return fmt.Errorf("%s has no %s of %q: look at what bench answers writes", answersFile, handler, c.title)
 		}
